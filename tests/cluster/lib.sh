@@ -62,3 +62,13 @@ use_docker() {
   host=$("$here/docker")
   [ -z "$host" ] || export DOCKER_HOST=$host
 }
+
+# cluster_name [NAME]: checks a kind cluster's name. All of ours begin alike, so that no other can be meant.
+cluster_name() {
+  local name=${1:-evenkeel}
+  [[ $name =~ ^evenkeel(-[a-z0-9]+)*$ ]] || die "a cluster of these scripts is named evenkeel or evenkeel-SOMETHING, not $name"
+  echo "$name"
+}
+
+# nodes_of NAME [DOCKER-PS-FLAG…]: the node containers of a kind cluster.
+nodes_of() { docker ps "${@:2}" --filter "label=io.x-k8s.kind.cluster=$1" --format '{{.Names}}'; }
