@@ -1,0 +1,16 @@
+//! Where clients connect.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where clients connect.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listener {
+    /// The port that clients use, 1 to 65535 but 9440. Below 1024 the proxy, which has no privileges, binds this port
+    /// plus 10000, and the pool's Service leads there.
+    #[schemars(range(min = 1, max = 65535))]
+    #[x_kube(validation = Rule::new("self != 9440")
+        .message("port 9440 is where every proxy answers its probes and metrics; choose another one"))]
+    pub port: i32,
+}

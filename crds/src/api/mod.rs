@@ -1,0 +1,26 @@
+//! `evenkeel.dev/v1alpha1`: the types that users write, one file a concept.
+//!
+//! They are *raw*: optional fields stay optional, unions are structs with optional members. [`crate::translate`] resolves
+//! them. A field is here only together with the code that honours it.
+
+#![allow(unreachable_pub)] // KubeSchema repeats each struct inside a function, where `pub` reaches nobody
+
+mod backend;
+mod balancing;
+mod duration;
+mod listener;
+mod pool;
+mod port;
+mod proxy;
+mod status;
+mod timeouts;
+
+pub use backend::{Backend, Endpoint, ServiceRef};
+pub use balancing::{Algorithm, LoadBalancing};
+pub use duration::{DurationError, GepDuration};
+pub use listener::Listener;
+pub use pool::{BalancerPool, BalancerPoolSpec, Protocol};
+pub use port::PortRef;
+pub use proxy::{Proxy, ProxyMode};
+pub use status::{BalancerPoolStatus, EndpointCounts, ProxyCounts};
+pub use timeouts::Timeouts;

@@ -1,0 +1,76 @@
+//! A table is checked whole before it is used: what `translate` promises may have been edited since.
+
+use std::collections::BTreeSet;
+
+use super::{BackendPolicy, EndpointRow, KNOWN_REQUIREMENTS, Policy, RoutingTable, SCHEMA_VERSION, TableError};
+use crate::{
+    address::{self, Scope},
+    names,
+    translate::{MAX_BACKENDS, MAX_WEIGHT},
+};
+
+/// The longest wait that a table may ask for.
+const MAX_TIMEOUT_MS: u64 = 3_600_000;
+
+impl RoutingTable {
+    /// Checks that this release can run the table, and that every value is in its range.
+    pub fn check(&self, scope: Scope) -> Result<(), TableError> {
+        self.policy.check_readable()?;
+        self.policy.check()?;
+        let known: BTreeSet<_> = self.policy.backends.iter().map(|backend| backend.name.as_str()).collect();
+        for (name, rows) in &self.endpoints.backends {
+            ensure(known.contains(name.as_str()), || format!("endpoints of {name:?}, which is not a backend"))?;
+            rows.iter().try_for_each(|row| row.check(scope))?;
+        }
+        Ok(())
+    }
+}
+
+impl Policy {
+    /// Checks that this release understands the table.
+    pub(super) fn check_readable(&self) -> Result<(), TableError> {
+        if self.schema_version.major > SCHEMA_VERSION.major {
+            return Err(TableError::TooNew { major: self.schema_version.major, known: SCHEMA_VERSION.major });
+        }
+        match self.requires.iter().find(|name| !KNOWN_REQUIREMENTS.contains(&name.as_str())) {
+            Some(name) => Err(TableError::Requires(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&self) -> Result<(), TableError> {
+        let port = self.listener.port;
+        ensure(port != 0 && port != names::ADMIN_PORT, || format!("listener port {port} is not allowed"))?;
+        ensure(self.listener.bind_port == names::bind_port(port), || format!("bind port {}", self.listener.bind_port))?;
+        for ms in [self.timeouts.connect_ms, self.timeouts.response_header_ms] {
+            ensure((1..=MAX_TIMEOUT_MS).contains(&ms), || format!("a timeout of {ms} ms"))?;
+        }
+        ensure((1..=MAX_BACKENDS).contains(&self.backends.len()), || format!("{} backends", self.backends.len()))?;
+        let mut seen = BTreeSet::new();
+        for backend in &self.backends {
+            backend.check()?;
+            ensure(seen.insert(&backend.name), || format!("backend {:?} twice", backend.name))?;
+        }
+        Ok(())
+    }
+}
+
+impl BackendPolicy {
+    fn check(&self) -> Result<(), TableError> {
+        ensure(names::is_dns_label(&self.name), || format!("backend name {:?}", self.name))?;
+        ensure(self.weight <= MAX_WEIGHT, || format!("backend {:?} has weight {}", self.name, self.weight))
+    }
+}
+
+impl EndpointRow {
+    fn check(&self, scope: Scope) -> Result<(), TableError> {
+        let Self { address, port, weight, .. } = self;
+        ensure(*port != 0, || format!("endpoint {address} has port 0"))?;
+        ensure(*weight <= MAX_WEIGHT, || format!("endpoint {address} has weight {weight}"))?;
+        address::check(*address, scope).map_err(|reason| TableError::Value(format!("endpoint {address} is {reason}")))
+    }
+}
+
+fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<(), TableError> {
+    if holds { Ok(()) } else { Err(TableError::Value(message())) }
+}

@@ -1,0 +1,28 @@
+//! The routing table: what the operator publishes and a proxy runs on.
+//!
+//! Three parts, since they change at different rates: the [`Policy`] with the user's spec, the [`Endpoints`] with every
+//! pod that comes or goes, the [`Fleet`] with the proxies. A proxy parses only parts whose bytes changed.
+
+mod check;
+mod endpoints;
+mod fleet;
+mod parts;
+mod policy;
+mod version;
+
+pub use endpoints::{EndpointRow, EndpointState, Endpoints};
+pub use fleet::{Fleet, FleetProxy};
+pub use parts::{ENDPOINTS_KEY, FLEET_KEY, MAX_BYTES, POLICY_KEY, Parts, TableError};
+pub use policy::{BackendPolicy, BackendSource, ListenerPolicy, LoadBalancingPolicy, Policy, TimeoutsPolicy};
+pub use version::{KNOWN_REQUIREMENTS, SCHEMA_VERSION, SchemaVersion};
+
+/// Policy, endpoints and fleet of one pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutingTable {
+    /// Settings and backends.
+    pub policy: Policy,
+    /// Who answers for each backend.
+    pub endpoints: Endpoints,
+    /// The pool's ready proxies.
+    pub fleet: Fleet,
+}

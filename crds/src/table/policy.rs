@@ -1,0 +1,147 @@
+//! The table's settings: a pool's spec with every default filled in.
+
+use std::{fmt::Write as _, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{SCHEMA_VERSION, SchemaVersion};
+use crate::{
+    api::{Algorithm, PortRef, Protocol},
+    names,
+};
+
+/// A pool's settings and backends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// The version of the whole table's schema.
+    pub schema_version: SchemaVersion,
+    /// Features that a proxy must know to read this table.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// The pool's namespace.
+    pub namespace: String,
+    /// The pool's name.
+    pub pool: String,
+    /// The generation of the spec.
+    pub generation: i64,
+    /// [`Policy::digest`] of the rest.
+    pub revision: String,
+    /// What the listener speaks.
+    pub protocol: Protocol,
+    /// Where clients connect.
+    pub listener: ListenerPolicy,
+    /// How an endpoint is chosen.
+    pub load_balancing: LoadBalancingPolicy,
+    /// How long to wait.
+    pub timeouts: TimeoutsPolicy,
+    /// In the order of the spec.
+    pub backends: Vec<BackendPolicy>,
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListenerPolicy {
+    /// The port that clients use.
+    pub port: u16,
+    /// The port that a proxy binds.
+    pub bind_port: u16,
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadBalancingPolicy {
+    /// The rule.
+    pub algorithm: Algorithm,
+}
+
+/// How long to wait, for what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimeoutsPolicy {
+    /// Until a connection is made.
+    pub connect_ms: u64,
+    /// From the last byte of the request to the response's header.
+    pub response_header_ms: u64,
+}
+
+impl TimeoutsPolicy {
+    /// Until a connection is made.
+    #[must_use]
+    pub fn connect(&self) -> Duration {
+        Duration::from_millis(self.connect_ms)
+    }
+
+    /// From the last byte of the request to the response's header.
+    #[must_use]
+    pub fn response_header(&self) -> Duration {
+        Duration::from_millis(self.response_header_ms)
+    }
+}
+
+/// A backend and where its endpoints come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackendPolicy {
+    /// Its name, unique in the pool.
+    pub name: String,
+    /// Its share of the pool.
+    pub weight: u32,
+    /// Where its endpoints come from. Proxies ignore it; the operator reads it back when the spec is invalid and the last
+    /// good policy stays.
+    pub source: BackendSource,
+}
+
+/// Where a backend's endpoints come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BackendSource {
+    /// From the EndpointSlices of a Service.
+    Service {
+        /// Its name.
+        name: String,
+        /// Its port.
+        port: PortRef,
+    },
+    /// From the spec.
+    Static,
+}
+
+impl Policy {
+    /// A policy for the pool, without backends and with this release's versions.
+    #[must_use]
+    pub fn new(namespace: &str, pool: &str, generation: i64, port: u16) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            requires: Vec::new(),
+            namespace: namespace.into(),
+            pool: pool.into(),
+            generation,
+            revision: String::new(),
+            protocol: Protocol::Http,
+            listener: ListenerPolicy { port, bind_port: names::bind_port(port) },
+            load_balancing: LoadBalancingPolicy { algorithm: Algorithm::RoundRobin },
+            timeouts: TimeoutsPolicy { connect_ms: 2_000, response_header_ms: 30_000 },
+            backends: Vec::new(),
+        }
+    }
+
+    /// The first 16 hexadecimal digits of the SHA-256 of a policy's JSON, keys sorted, without `revision` and without
+    /// `generation`: equal settings have equal digests. Taken over what was read, so that fields of a newer version count.
+    #[must_use]
+    pub fn digest(json: &serde_json::Value) -> String {
+        let mut json = json.clone();
+        if let Some(fields) = json.as_object_mut() {
+            fields.remove("revision");
+            fields.remove("generation");
+        }
+        let hash = Sha256::digest(json.to_string());
+        hash.iter().take(8).fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
+            text
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Skew between operator and proxy: which tables a proxy can read.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the table's schema. A proxy ignores (and counts) fields of a higher minor version and refuses a higher
+/// major one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SchemaVersion {
+    /// Raised when an old proxy would do the wrong thing.
+    pub major: u32,
+    /// Raised when a field is added that an old proxy may ignore.
+    pub minor: u32,
+}
+
+/// What this release writes.
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 0 };
+
+/// The names in a table's `requires` that this release knows. A table that requires another one is refused: a feature
+/// that must not be ignored is named there, without a new major version.
+pub const KNOWN_REQUIREMENTS: &[&str] = &[];

@@ -1,0 +1,251 @@
+//! From Services and EndpointSlices to the rows of a table.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use k8s_openapi::api::{
+    core::v1::{Service, ServicePort},
+    discovery::v1::{Endpoint, EndpointSlice},
+};
+
+use super::{
+    Inputs, Origin, Problem, ProblemKind,
+    spec::{port_of, weight_of},
+};
+use crate::{
+    address,
+    api::PortRef,
+    names::labels,
+    table::{BackendSource, EndpointRow, EndpointState, Endpoints, Policy},
+};
+
+/// The rows of every backend, how many endpoints there are, and what could not be resolved.
+pub(super) struct Resolved {
+    pub(super) backends: BTreeMap<String, Vec<EndpointRow>>,
+    pub(super) total: usize,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// What one backend leads to.
+#[derive(Default)]
+struct Found {
+    rows: Vec<EndpointRow>,
+    not_serving: usize,
+    problem: Option<(ProblemKind, String)>,
+}
+
+impl Endpoints {
+    /// How many endpoints are ready.
+    #[must_use]
+    pub fn ready(&self) -> usize {
+        self.backends.values().flatten().filter(|row| row.state == EndpointState::Ready).count()
+    }
+}
+
+pub(super) fn resolve(inputs: &Inputs, policy: &Policy, origin: Origin) -> Resolved {
+    let mut resolved = Resolved { backends: BTreeMap::new(), total: 0, problems: Vec::new() };
+    for (index, backend) in policy.backends.iter().enumerate() {
+        let mut found = match &backend.source {
+            BackendSource::Service { name, port } => of_service(inputs, name, port),
+            BackendSource::Static => Found { rows: listed(inputs, &backend.name, origin), ..Found::default() },
+        };
+        found.rows.sort_by(|a, b| a.identity().cmp(&b.identity()));
+        remember_since(inputs, &backend.name, &mut found.rows);
+        resolved.total += found.rows.len() + found.not_serving;
+        resolved.backends.insert(backend.name.clone(), found.rows);
+        if let Some((kind, message)) = found.problem {
+            resolved.problems.push(Problem::new(kind, format!("spec.backends[{index}].service"), message));
+        }
+    }
+    resolved
+}
+
+/// The endpoints that the policy in force lists: they stand in the spec, or were published with it.
+fn listed(inputs: &Inputs, backend: &str, origin: Origin) -> Vec<EndpointRow> {
+    if origin == Origin::Published {
+        let published = inputs.published.and_then(|table| table.endpoints.backends.get(backend));
+        return published.cloned().unwrap_or_default();
+    }
+    let declared = inputs.pool.spec.backends.iter().find(|declared| declared.name == backend);
+    let endpoints = declared.and_then(|declared| declared.endpoints.as_deref()).unwrap_or_default();
+    endpoints
+        .iter()
+        .filter_map(|endpoint| {
+            Some(EndpointRow {
+                address: endpoint.address.parse().ok()?,
+                port: port_of(endpoint.port),
+                weight: weight_of(endpoint.weight),
+                zone: String::new(),
+                state: EndpointState::Ready,
+                since: 0,
+                pod: String::new(),
+            })
+        })
+        .collect()
+}
+
+fn of_service(inputs: &Inputs, name: &str, port: &PortRef) -> Found {
+    let Some(service) = inputs.services.iter().find(|service| service.metadata.name.as_deref() == Some(name)) else {
+        return Found::none(ProblemKind::BackendNotFound, format!("there is no Service {name:?} in this namespace"));
+    };
+    if kind_of(service) == Some("ExternalName") {
+        let message = format!("Service {name:?} is of type ExternalName, whose names are not resolved; list endpoints");
+        return Found::none(ProblemKind::RefNotPermitted, message);
+    }
+    let Some(service_port) = find_port(service, port) else {
+        let message = format!("Service {name:?} has no TCP port {port}; it has {}", ports_of(service));
+        return Found::none(ProblemKind::PortNotFound, message);
+    };
+    let slices = inputs.slices.iter().filter(|slice| service_of(slice) == Some(name));
+    collect(
+        slices.copied(),
+        service_port.name.as_deref().unwrap_or_default(),
+        family_of(service, inputs.slices, name),
+        inputs,
+    )
+}
+
+impl Found {
+    fn none(kind: ProblemKind, message: String) -> Self {
+        Self { problem: Some((kind, message)), ..Self::default() }
+    }
+
+    fn refuse(&mut self, message: String) {
+        self.problem.get_or_insert((ProblemKind::RefNotPermitted, message));
+    }
+}
+
+fn kind_of(service: &Service) -> Option<&str> {
+    service.spec.as_ref()?.type_.as_deref()
+}
+
+fn ports(service: &Service) -> impl Iterator<Item = &ServicePort> {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    ports.filter(|port| matches!(port.protocol.as_deref(), None | Some("TCP")))
+}
+
+fn find_port<'a>(service: &'a Service, wanted: &PortRef) -> Option<&'a ServicePort> {
+    ports(service).find(|port| match wanted {
+        PortRef::Number(number) => port.port == *number,
+        PortRef::Name(name) => port.name.as_deref() == Some(name),
+    })
+}
+
+fn ports_of(service: &Service) -> String {
+    let ports: Vec<_> = ports(service)
+        .map(|port| match &port.name {
+            Some(name) => format!("{} ({name})", port.port),
+            None => port.port.to_string(),
+        })
+        .collect();
+    if ports.is_empty() { "none".into() } else { ports.join(", ") }
+}
+
+fn service_of(slice: &EndpointSlice) -> Option<&str> {
+    slice.metadata.labels.as_ref()?.get(labels::SERVICE_NAME).map(String::as_str)
+}
+
+/// One family a Service, else a dual-stack pod counts twice: the first of the Service's own, else IPv4 if there is any.
+fn family_of<'a>(service: &'a Service, slices: &[&EndpointSlice], name: &str) -> &'a str {
+    let own = service.spec.as_ref().and_then(|spec| spec.ip_families.as_ref()?.first());
+    own.map_or_else(
+        || {
+            let v4 = |slice: &&EndpointSlice| service_of(slice) == Some(name) && slice.address_type == "IPv4";
+            if slices.iter().any(v4) { "IPv4" } else { "IPv6" }
+        },
+        String::as_str,
+    )
+}
+
+fn collect<'a>(
+    slices: impl Iterator<Item = &'a EndpointSlice>,
+    port_name: &str,
+    family: &str,
+    inputs: &Inputs,
+) -> Found {
+    let mut found = Found::default();
+    let mut seen: HashMap<(IpAddr, u16, String), Option<EndpointRow>> = HashMap::new();
+    let mut slices: Vec<_> = slices.collect();
+    slices.sort_by_key(|slice| slice.metadata.name.as_deref()); // the same problem is reported whatever the order
+    for slice in slices {
+        if slice.address_type == "FQDN" {
+            found.refuse("an EndpointSlice of type FQDN is ignored: names are not resolved".into());
+        }
+        let Some(port) = port_in(slice, port_name).filter(|_| slice.address_type == family) else { continue };
+        for endpoint in &slice.endpoints {
+            match row(endpoint, port, inputs) {
+                Ok((identity, row)) => better(seen.entry(identity).or_default(), row),
+                Err(message) => found.refuse(message),
+            }
+        }
+    }
+    let all = seen.len();
+    found.rows = seen.into_values().flatten().collect();
+    found.not_serving = all - found.rows.len();
+    found
+}
+
+/// The slice's port of that name. A slice without it contributes nothing: named target ports can differ by pod.
+fn port_in(slice: &EndpointSlice, name: &str) -> Option<u16> {
+    let port = slice.ports.as_ref()?.iter().find(|port| port.name.as_deref().unwrap_or_default() == name)?;
+    u16::try_from(port.port?).ok().filter(|&port| port != 0)
+}
+
+type Identity = (IpAddr, u16, String);
+
+/// An endpoint's identity and, if it serves, its row.
+fn row(endpoint: &Endpoint, port: u16, inputs: &Inputs) -> Result<(Identity, Option<EndpointRow>), String> {
+    // A slice's addresses are interchangeable ("consumers should use the first"): EndpointSlice API.
+    let text = endpoint.addresses.first().map(String::as_str).unwrap_or_default();
+    let address: IpAddr = text.parse().map_err(|_| format!("an EndpointSlice holds {text:?}, which is no address"))?;
+    address::check(address, inputs.scope)
+        .map_err(|reason| format!("an EndpointSlice holds {address}, {reason}, which is never an endpoint"))?;
+    let uid = endpoint.target_ref.as_ref().and_then(|target| target.uid.as_deref()).unwrap_or_default();
+    let pod: String = uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
+    let row = state(endpoint).map(|state| EndpointRow {
+        address,
+        port,
+        weight: 1,
+        zone: endpoint.zone.clone().unwrap_or_default(),
+        state,
+        since: 0,
+        pod: pod.clone(),
+    });
+    Ok(((address, port, pod), row))
+}
+
+/// Absent conditions mean, by the API: ready is true, serving is as ready, terminating is false.
+fn state(endpoint: &Endpoint) -> Option<EndpointState> {
+    let conditions = endpoint.conditions.as_ref();
+    let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
+    let serving = conditions.and_then(|conditions| conditions.serving).unwrap_or(ready);
+    let terminating = conditions.and_then(|conditions| conditions.terminating).unwrap_or(false);
+    match (ready, serving, terminating) {
+        (true, _, _) => Some(EndpointState::Ready),
+        (false, true, true) => Some(EndpointState::Draining),
+        _ => None,
+    }
+}
+
+/// One endpoint can stand in two slices while the controller moves it: the better state counts. Equal states keep the
+/// smaller zone, so that the order of slices does not matter.
+fn better(kept: &mut Option<EndpointRow>, row: Option<EndpointRow>) {
+    let rank = |row: &EndpointRow| (row.state, row.zone.clone());
+    if row.as_ref().is_some_and(|row| kept.as_ref().is_none_or(|kept| rank(row) < rank(kept))) {
+        *kept = row;
+    }
+}
+
+/// An endpoint that was ready in the published table keeps its time; one that was not is ready since now. Before the
+/// first table nobody looked.
+fn remember_since(inputs: &Inputs, backend: &str, rows: &mut [EndpointRow]) {
+    let Some(published) = inputs.published else { return };
+    let before = published.endpoints.backends.get(backend).map(Vec::as_slice).unwrap_or_default();
+    let since: HashMap<_, _> =
+        before.iter().filter(|row| row.state == EndpointState::Ready).map(|row| (row.identity(), row.since)).collect();
+    for row in rows.iter_mut().filter(|row| row.state == EndpointState::Ready) {
+        row.since = since.get(&row.identity()).copied().unwrap_or(inputs.now);
+    }
+}
