@@ -1,0 +1,11 @@
+//! What tests of several crates share: the test backend, the load client, and child processes that never outlive a test.
+
+pub mod clock;
+pub mod duration;
+pub mod lines;
+pub mod load;
+pub mod process;
+pub mod programs;
+pub mod signals;
+pub mod socket;
+pub mod xserver;
