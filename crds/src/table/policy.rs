@@ -129,6 +129,15 @@ impl Policy {
         }
     }
 
+    /// This policy as this release writes it: what a newer one published has lost the fields that this one does not
+    /// know, so that neither its version nor its revision fits any more.
+    #[must_use]
+    pub(crate) fn written_anew(mut self) -> Self {
+        self.schema_version = SCHEMA_VERSION;
+        self.revision = Self::digest(&serde_json::to_value(&self).unwrap_or_default());
+        self
+    }
+
     /// The first 16 hexadecimal digits of the SHA-256 of a policy's JSON, keys sorted, without `revision` and without
     /// `generation`: equal settings have equal digests. Taken over what was read, so that fields of a newer version count.
     #[must_use]

@@ -30,8 +30,8 @@ pub struct Inputs<'a> {
     pub slices: &'a [&'a EndpointSlice],
     /// The pool's ready proxies.
     pub proxies: &'a [FleetProxy],
-    /// What is published now: an invalid spec leaves its policy in force, and endpoints remember since when they are
-    /// ready.
+    /// What is published now, if it passes its check: an invalid spec leaves its policy in force, and endpoints remember
+    /// since when they are ready.
     pub published: Option<&'a RoutingTable>,
     /// Unix seconds.
     pub now: i64,
@@ -91,6 +91,6 @@ enum Origin {
 fn policy_in_force(inputs: &Inputs) -> (Option<Policy>, Vec<Problem>) {
     match spec::resolve(inputs.pool, inputs.scope) {
         Ok(policy) => (Some(policy), Vec::new()),
-        Err(problems) => (inputs.published.map(|table| table.policy.clone()), problems),
+        Err(problems) => (inputs.published.map(|table| table.policy.clone().written_anew()), problems),
     }
 }

@@ -45,8 +45,7 @@ pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<P
         set_ms(&mut policy.timeouts.response_header_ms, timeouts.response_header.as_ref());
     }
     policy.backends = spec.backends.iter().map(backend).collect();
-    policy.revision = Policy::digest(&serde_json::to_value(&policy).unwrap_or_default());
-    Ok(policy)
+    Ok(policy.written_anew())
 }
 
 fn backend(backend: &Backend) -> BackendPolicy {
