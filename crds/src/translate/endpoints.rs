@@ -123,7 +123,12 @@ fn kind_of(service: &Service) -> Option<&str> {
 
 fn ports(service: &Service) -> impl Iterator<Item = &ServicePort> {
     let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-    ports.filter(|port| matches!(port.protocol.as_deref(), None | Some("TCP")))
+    ports.filter(|port| is_tcp(port.protocol.as_deref()))
+}
+
+/// TCP is the API's default.
+fn is_tcp(protocol: Option<&str>) -> bool {
+    matches!(protocol, None | Some("TCP"))
 }
 
 fn find_port<'a>(service: &'a Service, wanted: &PortRef) -> Option<&'a ServicePort> {
@@ -187,9 +192,10 @@ fn collect<'a>(
     found
 }
 
-/// The slice's port of that name. A slice without it contributes nothing: named target ports can differ by pod.
+/// The slice's TCP port of that name. A slice without it contributes nothing: named target ports can differ by pod.
 fn port_in(slice: &EndpointSlice, name: &str) -> Option<u16> {
-    let port = slice.ports.as_ref()?.iter().find(|port| port.name.as_deref().unwrap_or_default() == name)?;
+    let mut ports = slice.ports.iter().flatten().filter(|port| is_tcp(port.protocol.as_deref()));
+    let port = ports.find(|port| port.name.as_deref().unwrap_or_default() == name)?;
     u16::try_from(port.port?).ok().filter(|&port| port != 0)
 }
 
