@@ -222,11 +222,11 @@ fn row(endpoint: &Endpoint, port: u16, inputs: &Inputs) -> Result<(Identity, Opt
     Ok(((address, port, pod), row))
 }
 
-/// Absent conditions mean, by the API: ready is true, serving is as ready, terminating is false.
+/// Absent conditions mean, by the API and to kube-proxy: ready and serving are true, terminating is false.
 fn state(endpoint: &Endpoint) -> Option<EndpointState> {
     let conditions = endpoint.conditions.as_ref();
     let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
-    let serving = conditions.and_then(|conditions| conditions.serving).unwrap_or(ready);
+    let serving = conditions.and_then(|conditions| conditions.serving).unwrap_or(true);
     let terminating = conditions.and_then(|conditions| conditions.terminating).unwrap_or(false);
     match (ready, serving, terminating) {
         (true, _, _) => Some(EndpointState::Ready),
