@@ -98,13 +98,9 @@ fn of_service(inputs: &Inputs, name: &str, port: &PortRef) -> Found {
         let message = format!("Service {name:?} has no TCP port {port}; it has {}", ports_of(service));
         return Found::none(ProblemKind::PortNotFound, message);
     };
-    let slices = inputs.slices.iter().filter(|slice| service_of(slice) == Some(name));
-    collect(
-        slices.copied(),
-        service_port.name.as_deref().unwrap_or_default(),
-        family_of(service, inputs.slices, name),
-        inputs,
-    )
+    let slices: Vec<_> = inputs.slices.iter().copied().filter(|slice| service_of(slice) == Some(name)).collect();
+    let family = family_of(service, &slices);
+    collect(slices, service_port.name.as_deref().unwrap_or_default(), family, inputs)
 }
 
 impl Found {
@@ -152,27 +148,17 @@ fn service_of(slice: &EndpointSlice) -> Option<&str> {
     slice.metadata.labels.as_ref()?.get(labels::SERVICE_NAME).map(String::as_str)
 }
 
-/// One family a Service, else a dual-stack pod counts twice: the first of the Service's own, else IPv4 if there is any.
-fn family_of<'a>(service: &'a Service, slices: &[&EndpointSlice], name: &str) -> &'a str {
-    let own = service.spec.as_ref().and_then(|spec| spec.ip_families.as_ref()?.first());
-    own.map_or_else(
-        || {
-            let v4 = |slice: &&EndpointSlice| service_of(slice) == Some(name) && slice.address_type == "IPv4";
-            if slices.iter().any(v4) { "IPv4" } else { "IPv6" }
-        },
-        String::as_str,
-    )
+/// One family a Service, else a dual-stack pod counts twice: the first of the Service's own that has slices. A headless
+/// Service without a selector has both families, whether or not somebody writes slices of both.
+fn family_of<'a>(service: &'a Service, slices: &[&EndpointSlice]) -> &'a str {
+    let own = service.spec.as_ref().and_then(|spec| spec.ip_families.as_deref()).unwrap_or_default();
+    let mut families = own.iter().map(String::as_str).chain(["IPv4", "IPv6"].into_iter().filter(|_| own.is_empty()));
+    families.find(|family| slices.iter().any(|slice| slice.address_type == *family)).unwrap_or_default()
 }
 
-fn collect<'a>(
-    slices: impl Iterator<Item = &'a EndpointSlice>,
-    port_name: &str,
-    family: &str,
-    inputs: &Inputs,
-) -> Found {
+fn collect(mut slices: Vec<&EndpointSlice>, port_name: &str, family: &str, inputs: &Inputs) -> Found {
     let mut found = Found::default();
     let mut seen: HashMap<(IpAddr, u16, String), Option<EndpointRow>> = HashMap::new();
-    let mut slices: Vec<_> = slices.collect();
     slices.sort_by_key(|slice| slice.metadata.name.as_deref()); // the same problem is reported whatever the order
     for slice in slices {
         if slice.address_type == "FQDN" {
