@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::process::{ChildError, ChildGuard};
+use crate::load::LoadReport;
+use crate::process::{ChildError, ChildGuard, Finished};
 
 /// An xserver binds its ports in milliseconds; a loaded machine may take a while to start any process.
 const START: Duration = Duration::from_secs(20);
@@ -47,4 +48,10 @@ pub fn listening(process: &ChildGuard, name: &str) -> Result<SocketAddr, ChildEr
         (found == name).then(|| address.parse().ok())?
     };
     Ok(process.stdout().wait_for(START, address)?)
+}
+
+/// The summary that a `load` process has printed.
+#[must_use]
+pub fn load_report(finished: &Finished) -> Option<LoadReport> {
+    LoadReport::find_in(&finished.stdout.join("\n"))
 }

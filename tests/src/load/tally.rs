@@ -1,6 +1,6 @@
 //! The counts of a run: what the last second brought, and everything before.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
@@ -33,7 +33,7 @@ pub(super) struct Outcome {
 pub(super) struct Tally {
     second: Part,
     before: Part,
-    first_failures: VecDeque<FailedRequest>,
+    first_failures: Vec<FailedRequest>,
     last_server: Option<HeaderValue>,
 }
 
@@ -57,7 +57,7 @@ impl Tally {
             return None;
         }
         let failed = detail(outcome, failed);
-        self.first_failures.push_back(failed.clone());
+        self.first_failures.push(failed.clone());
         Some(failed)
     }
 
@@ -89,13 +89,13 @@ impl Tally {
     pub(super) fn summary(&mut self, since_start: Duration) -> LoadReport {
         let second = std::mem::take(&mut self.second);
         self.before.merge(&second);
-        let first_failures = self.first_failures.iter().cloned().collect();
+        let first_failures = self.first_failures.clone();
         LoadReport { summary: true, first_failures, ..self.report(since_start) }
     }
 
     fn report(&self, since_start: Duration) -> LoadReport {
         LoadReport {
-            t: milliseconds(since_start) / 1_000.0,
+            t: (since_start.as_secs_f64() * 1e3).round() / 1e3,
             unix_ms: unix_us(SystemTime::now()) / 1_000,
             counts: self.before.counts(),
             ..LoadReport::default()

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use evenkeel_tests::load::{Change, LoadReport, Settings, Stop, run};
 use evenkeel_tests::process::{ChildGuard, Finished, Signal};
+use evenkeel_tests::programs::load_report;
 use evenkeel_tests::xserver::{Behaviour, XServer};
 use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,7 +43,7 @@ fn program(arguments: &[&str]) -> ChildGuard {
 }
 
 fn summary(finished: &Finished) -> LoadReport {
-    LoadReport::find_in(&finished.stdout.join("\n")).unwrap_or_else(|| panic!("no summary: {finished:?}"))
+    load_report(finished).unwrap_or_else(|| panic!("no summary: {finished:?}"))
 }
 
 #[tokio::test]

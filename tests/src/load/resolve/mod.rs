@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use conf::{ResolvConf, in_hosts};
@@ -62,6 +63,8 @@ pub struct Resolver {
     conf: ResolvConf,
     hosts: String,
     known: Mutex<Option<Known>>,
+    /// Who wants to ask: the others wait, and find the answer in the memory.
+    turn: Semaphore,
 }
 
 #[derive(Clone, Debug)]
@@ -82,14 +85,19 @@ impl Resolver {
     /// With the contents of `resolv.conf` and `hosts`.
     #[must_use]
     pub fn new(resolv_conf: &str, hosts: &str) -> Self {
-        Self { conf: ResolvConf::parse(resolv_conf), hosts: hosts.to_owned(), known: Mutex::default() }
+        Self {
+            conf: ResolvConf::parse(resolv_conf),
+            hosts: hosts.to_owned(),
+            known: Mutex::default(),
+            turn: Semaphore::new(1),
+        }
     }
 
     /// The addresses of a name, beginning with any of them.
     pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
         let mut addresses = match self.remembered(name) {
             Some(addresses) => addresses,
-            None => self.look_up(name).await?,
+            None => self.look_up_in_turn(name).await?,
         };
         let any = fastrand::usize(..addresses.len().max(1));
         addresses.rotate_left(any);
@@ -100,6 +108,14 @@ impl Resolver {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.as_ref().filter(|known| known.name == name && Instant::now() < known.until);
         known.map(|known| known.addresses.clone())
+    }
+
+    async fn look_up_in_turn(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let _turn = self.turn.acquire().await; // it is never closed
+        match self.remembered(name) {
+            Some(addresses) => Ok(addresses),
+            None => self.look_up(name).await,
+        }
     }
 
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {

@@ -59,6 +59,15 @@ async fn a_short_name_is_found_by_the_search_list_and_asked_once() {
 }
 
 #[tokio::test]
+async fn who_asks_at_the_same_time_shares_the_answer() {
+    let (server, asked) = name_server().await;
+    let resolver = resolver(server);
+    let (one, two) = tokio::join!(resolver.lookup("web"), resolver.lookup("web"));
+    assert_eq!(one.unwrap(), two.unwrap());
+    assert_eq!(asked.load(Relaxed), 2);
+}
+
+#[tokio::test]
 async fn a_name_with_ipv6_alone_is_found() {
     let (server, _) = name_server().await;
     assert_eq!(resolver(server).lookup("six").await.unwrap(), ["fd00::1".parse::<IpAddr>().unwrap()]);
