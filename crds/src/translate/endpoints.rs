@@ -108,8 +108,12 @@ impl Found {
         Self { problem: Some((kind, message)), ..Self::default() }
     }
 
+    /// Of several refusals one is told, the same whatever the order of slices and endpoints.
     fn refuse(&mut self, message: String) {
-        self.problem.get_or_insert((ProblemKind::RefNotPermitted, message));
+        match &mut self.problem {
+            Some((_, told)) if *told <= message => {}
+            problem => *problem = Some((ProblemKind::RefNotPermitted, message)),
+        }
     }
 }
 
@@ -135,7 +139,10 @@ fn find_port<'a>(service: &'a Service, wanted: &PortRef) -> Option<&'a ServicePo
 }
 
 fn ports_of(service: &Service) -> String {
-    let ports: Vec<_> = ports(service)
+    let mut ports: Vec<_> = ports(service).collect();
+    ports.sort_by_key(|port| port.port);
+    let ports: Vec<_> = ports
+        .into_iter()
         .map(|port| match &port.name {
             Some(name) => format!("{} ({name})", port.port),
             None => port.port.to_string(),
@@ -156,19 +163,21 @@ fn family_of<'a>(service: &'a Service, slices: &[&EndpointSlice]) -> &'a str {
     families.find(|family| slices.iter().any(|slice| slice.address_type == *family)).unwrap_or_default()
 }
 
-fn collect(mut slices: Vec<&EndpointSlice>, port_name: &str, family: &str, inputs: &Inputs) -> Found {
+fn collect(slices: Vec<&EndpointSlice>, port_name: &str, family: &str, inputs: &Inputs) -> Found {
     let mut found = Found::default();
     let mut seen: HashMap<(IpAddr, u16, String), Option<EndpointRow>> = HashMap::new();
-    slices.sort_by_key(|slice| slice.metadata.name.as_deref()); // the same problem is reported whatever the order
     for slice in slices {
+        let name = slice.metadata.name.as_deref().unwrap_or_default();
         if slice.address_type == "FQDN" {
-            found.refuse("an EndpointSlice of type FQDN is ignored: names are not resolved".into());
+            found.refuse(format!(
+                "EndpointSlice {name:?} is of type FQDN, whose names are not resolved; use IPv4 or IPv6"
+            ));
         }
         let Some(port) = port_in(slice, port_name).filter(|_| slice.address_type == family) else { continue };
         for endpoint in &slice.endpoints {
             match row(endpoint, port, inputs) {
                 Ok((identity, row)) => better(seen.entry(identity).or_default(), row),
-                Err(message) => found.refuse(message),
+                Err(what) => found.refuse(format!("EndpointSlice {name:?} holds {what}; take it out of there")),
             }
         }
     }
@@ -187,13 +196,13 @@ fn port_in(slice: &EndpointSlice, name: &str) -> Option<u16> {
 
 type Identity = (IpAddr, u16, String);
 
-/// An endpoint's identity and, if it serves, its row.
+/// An endpoint's identity and, if it serves, its row; or what is wrong with it.
 fn row(endpoint: &Endpoint, port: u16, inputs: &Inputs) -> Result<(Identity, Option<EndpointRow>), String> {
     // A slice's addresses are interchangeable ("consumers should use the first"): EndpointSlice API.
     let text = endpoint.addresses.first().map(String::as_str).unwrap_or_default();
-    let address: IpAddr = text.parse().map_err(|_| format!("an EndpointSlice holds {text:?}, which is no address"))?;
+    let address: IpAddr = text.parse().map_err(|_| format!("{text:?}, which is no address"))?;
     address::check(address, inputs.scope)
-        .map_err(|reason| format!("an EndpointSlice holds {address}, {reason}, which is never an endpoint"))?;
+        .map_err(|reason| format!("{address}, {reason}, which is never an endpoint"))?;
     let uid = endpoint.target_ref.as_ref().and_then(|target| target.uid.as_deref()).unwrap_or_default();
     let pod: String = uid.chars().filter(char::is_ascii_hexdigit).take(8).collect();
     let row = state(endpoint).map(|state| EndpointRow {
