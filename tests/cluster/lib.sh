@@ -46,6 +46,9 @@ await() {
   done
 }
 
+# ended PID: gone, or a zombie that an idle init has not yet buried.
+ended() { ! grep -q '^State:[[:space:]]*[^ZX]' "/proc/$1/status" 2>/dev/null; }
+
 # logged FILE COMMAND…: adds the output to a log and shows its end only when the command fails.
 logged() {
   local log=$1 status=0
