@@ -82,7 +82,7 @@ async fn health_is_set_at_the_start_and_by_post() {
 
 #[tokio::test]
 async fn idle_connections_are_closed_after_their_time() {
-    let mut client = connect(Behaviour { keep_alive: Duration::from_millis(50), ..Behaviour::default() }).await;
+    let mut client = connect(Behaviour { keep_alive: Duration::from_millis(500), ..Behaviour::default() }).await;
     client.get("/").await;
     assert_eq!(client.rest().await.unwrap(), "");
 }
@@ -93,7 +93,7 @@ async fn what_is_in_flight_is_finished_at_the_end() {
     let mut busy = Client::connect(server.addr()).await;
     let mut idle = Client::connect(server.addr()).await;
     idle.get("/").await;
-    busy.send("GET /?delay=300ms HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    busy.send("GET /?delay=1s HTTP/1.1\r\nHost: x\r\n\r\n").await;
     // The request must be there before the end begins; this one went the same way after it.
     idle.get("/").await;
     let (finished, head) = tokio::join!(server.stop(), async { busy.answer().await.0 });
@@ -117,18 +117,17 @@ async fn a_connection_made_just_before_the_end_gets_its_answer() {
 
 #[tokio::test]
 async fn while_draining_it_goes_on_accepting() {
-    let server = start(Behaviour { drain: Duration::from_millis(300), ..Behaviour::default() }).await;
+    let server = start(Behaviour { drain: Duration::from_secs(1), ..Behaviour::default() }).await;
     let requests = async {
-        let began = Instant::now();
-        let mut answers = 0;
-        while began.elapsed() < Duration::from_millis(200) {
-            Client::connect(server.addr()).await.get("/?delay=5ms").await;
-            answers += 1;
+        for _ in 0..5 {
+            // The delay lets the stop begin before the first of them is answered.
+            Client::connect(server.addr()).await.get("/?delay=10ms").await;
         }
-        answers
     };
-    let (finished, answers) = tokio::join!(server.stop(), requests);
-    assert!(finished && answers > 1);
+    let began = Instant::now();
+    let (finished, ()) = tokio::join!(server.stop(), requests);
+    assert!(finished && began.elapsed() >= Duration::from_secs(1));
+    assert_eq!(server.answered(), 5);
 }
 
 #[tokio::test]
@@ -153,7 +152,7 @@ async fn one_process_serves_several_names() {
 async fn sigterm_finishes_what_is_in_flight_and_exits_with_0() {
     let xserver = Xserver::start(program(), &["a"], &["--threads", "2"]).unwrap();
     let mut busy = Client::connect(xserver.addr()).await;
-    busy.send("GET /?delay=300ms HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    busy.send("GET /?delay=1s HTTP/1.1\r\nHost: x\r\n\r\n").await;
     Client::connect(xserver.addr()).await.get("/?delay=20ms").await;
     xserver.process.signal(Signal::TERM).unwrap();
     assert!(busy.answer().await.0.starts_with("http/1.1 200"));
