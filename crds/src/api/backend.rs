@@ -38,7 +38,7 @@ pub struct Backend {
 #[serde(rename_all = "camelCase")]
 pub struct ServiceRef {
     /// The Service's name.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
 
     /// The Service's port, by name or by number (`spec.ports[].port`, not the pods' port).
@@ -53,7 +53,7 @@ pub struct Endpoint {
     #[schemars(length(min = 2, max = 45))]
     #[x_kube(
         validation = Rule::new("isIP(self)")
-            .message("an endpoint's address is an IPv4 or IPv6 address without brackets, zone or port; give that"),
+            .message("an endpoint's address is an IPv4 or IPv6 address without brackets, zone or port, and no IPv4 address written as IPv6; give that"),
         validation = Rule::new("!isIP(self) || ip(self).isGlobalUnicast()")
             .message("loopback, link-local, multicast and unspecified addresses are never an endpoint; give the server's own address"),
         validation = Rule::new("!isIP(self) || !(ip(self) in [ip('fd00:ec2::254'), ip('100.100.100.200'), ip('168.63.129.16')])")

@@ -95,7 +95,7 @@ impl Checker<'_> {
         self.require(
             names::is_dns_label(name) && name.len() <= names::MAX_POOL_NAME,
             field,
-            "a pool's name has at most 50 characters: lower-case letters, digits and hyphens, a letter or digit at both ends",
+            "a pool's name must be a DNS label; give at most 50 lower-case letters, digits and hyphens, a letter or digit at both ends",
         );
         self.require(
             name != names::RESERVED_POOL_NAME,
@@ -138,7 +138,11 @@ impl Checker<'_> {
 
     fn backends(&mut self, backends: &[Backend]) {
         let field = "spec.backends";
-        self.require((1..=MAX_BACKENDS).contains(&backends.len()), field, "a pool has 1 to 64 backends");
+        self.require(
+            (1..=MAX_BACKENDS).contains(&backends.len()),
+            field,
+            "a pool has 1 to 64 backends; give at least one, or split the pool",
+        );
         self.require(
             backends.is_empty() || backends.iter().any(|backend| backend.weight > 0),
             field,
@@ -157,7 +161,7 @@ impl Checker<'_> {
         self.require(
             names::is_dns_label(&backend.name),
             &format!("{field}.name"),
-            "a backend's name has at most 63 characters: lower-case letters, digits and hyphens, a letter or digit at both ends",
+            "a backend's name must be a DNS label; give at most 63 lower-case letters, digits and hyphens, a letter or digit at both ends",
         );
         self.weight(backend.weight, &format!("{field}.weight"));
         match (&backend.service, &backend.endpoints) {
@@ -180,7 +184,7 @@ impl Checker<'_> {
         self.require(
             names::is_dns_label(&service.name),
             &format!("{field}.name"),
-            "a Service's name has at most 63 characters: lower-case letters, digits and hyphens",
+            "a Service's name must be a DNS label; give at most 63 lower-case letters, digits and hyphens, a letter or digit at both ends",
         );
         self.require(
             service.name != names::object_name(self.pool),
@@ -192,42 +196,54 @@ impl Checker<'_> {
             PortRef::Name(name) => self.require(
                 names::is_dns_label(name),
                 &format!("{field}.port"),
-                "a port is a number from 1 to 65535 or the name of one of the Service's ports",
+                "no Service's port has this name; give one of its names, or a number from 1 to 65535",
             ),
         }
     }
 
     fn endpoints(&mut self, endpoints: &[Endpoint], field: &str) {
-        self.require((1..=MAX_ENDPOINTS).contains(&endpoints.len()), field, "a backend has 1 to 256 endpoints");
+        self.require(
+            (1..=MAX_ENDPOINTS).contains(&endpoints.len()),
+            field,
+            "a backend lists 1 to 256 endpoints; give at least one, or split the backend",
+        );
         let mut seen = BTreeSet::new();
         for (index, endpoint) in endpoints.iter().enumerate() {
             let field = format!("{field}[{index}]");
-            let fresh = seen.insert((endpoint.address.as_str(), endpoint.port));
-            self.require(fresh, &field, "another endpoint has this address and port; remove one of them");
             self.port(endpoint.port, &format!("{field}.port"));
             self.weight(endpoint.weight, &format!("{field}.weight"));
-            self.address(&endpoint.address, &format!("{field}.address"));
+            // By value: one address has many spellings in IPv6.
+            let address = self.address(&endpoint.address, &format!("{field}.address"));
+            let fresh = address.is_none_or(|address| seen.insert((address, endpoint.port)));
+            self.require(fresh, &field, "another endpoint has this address and port; remove one of them");
         }
     }
 
-    fn address(&mut self, address: &str, field: &str) {
-        let Ok(address) = address.parse::<IpAddr>() else {
-            let message = "an endpoint's address is an IPv4 or IPv6 address without brackets, zone or port; give that";
-            return self.require(false, field, message);
+    fn address(&mut self, text: &str, field: &str) -> Option<IpAddr> {
+        let Some(address) = text.parse().ok().filter(|address: &IpAddr| address.to_canonical() == *address) else {
+            let message = "an endpoint's address is an IPv4 or IPv6 address without brackets, zone or port, and no IPv4 \
+                           address written as IPv6; give that";
+            self.require(false, field, message);
+            return None;
         };
         if let Err(reason) = address::check(address, self.scope) {
             let message = format!("{address} is {reason}, which is never an endpoint; give the server's own address");
             self.require(false, field, &message);
         }
+        Some(address)
     }
 
     fn port(&mut self, port: i32, field: &str) {
-        self.require((1..=65_535).contains(&port), field, "a port is 1 to 65535");
+        self.require((1..=65_535).contains(&port), field, "a port is a number from 1 to 65535; choose one of them");
     }
 
     fn weight(&mut self, weight: i32, field: &str) {
         let max = i32::try_from(MAX_WEIGHT).unwrap_or(i32::MAX);
-        self.require((0..=max).contains(&weight), field, "a weight is a whole number from 0 to 1000000");
+        self.require(
+            (0..=max).contains(&weight),
+            field,
+            "a weight is a whole number from 0 to 1000000; choose one of them",
+        );
     }
 
     fn timeout(&mut self, duration: Option<&GepDuration>, field: &str) {

@@ -1,0 +1,258 @@
+//! Every bound of every field of the spec, from both sides: what `kubectl apply` refuses, `translate` refuses too.
+
+use evenkeel_crds::{
+    BalancerPool,
+    address::Scope,
+    api::{
+        Backend, BalancerPoolSpec, Endpoint, GepDuration, Listener, PortRef, Proxy, ProxyMode, ServiceRef, Timeouts,
+    },
+    translate::{Inputs, Problem, ProblemKind, translate},
+};
+
+fn service(name: &str, port: PortRef) -> Backend {
+    Backend { name: "main".into(), service: Some(ServiceRef { name: name.into(), port }), endpoints: None, weight: 1 }
+}
+
+fn endpoint(address: &str) -> Endpoint {
+    Endpoint { address: address.into(), port: 80, weight: 1 }
+}
+
+fn listed(endpoints: Vec<Endpoint>) -> Backend {
+    Backend { name: "metal".into(), service: None, endpoints: Some(endpoints), weight: 1 }
+}
+
+/// A pool of two backends, a Service and a list of one endpoint.
+fn pool() -> BalancerPool {
+    let spec = BalancerPoolSpec {
+        protocol: None,
+        listener: Listener { port: 8080 },
+        proxy: None,
+        backends: vec![service("web", PortRef::Number(80)), listed(vec![endpoint("192.0.2.1")])],
+        load_balancing: None,
+        timeouts: None,
+    };
+    BalancerPool::new("web", spec)
+}
+
+/// What is wrong with the spec; a Service that is not there is another matter.
+fn invalid(pool: &BalancerPool, scope: Scope) -> Vec<Problem> {
+    let inputs = Inputs { pool, services: &[], slices: &[], proxies: &[], published: None, now: 0, scope };
+    translate(&inputs).problems.into_iter().filter(|problem| problem.kind == ProblemKind::Invalid).collect()
+}
+
+#[track_caller]
+fn accepts(what: &str, change: impl FnOnce(&mut BalancerPool)) {
+    let mut pool = pool();
+    change(&mut pool);
+    assert_eq!(invalid(&pool, Scope::Cluster), [], "{what}");
+}
+
+/// The one problem is with that field, and its message goes on from what is wrong to what to do.
+#[track_caller]
+fn refuses(what: &str, field: &str, change: impl FnOnce(&mut BalancerPool)) {
+    let mut pool = pool();
+    change(&mut pool);
+    let problems = invalid(&pool, Scope::Cluster);
+    let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(fields, [field], "{what}: {problems:?}");
+    let fixes = ["choose ", "give ", "write ", "remove ", "split ", "name the Service of your application", "list "];
+    let (_, fix) = problems[0].message.split_once("; ").unwrap_or_default();
+    assert!(fixes.iter().any(|start| fix.starts_with(start)), "no fix: {}", problems[0]);
+}
+
+#[test]
+fn names_of_pools() {
+    for name in ["a".into(), "0-a".into(), "a".repeat(50), "operators".into()] {
+        accepts(&name, |pool| pool.metadata.name = Some(name.clone()));
+    }
+    for name in ["", "a.b", "A", "-a", "a-", "a_b", "ä", &"a".repeat(51), "operator"] {
+        refuses(name, "metadata.name", |pool| pool.metadata.name = Some(name.into()));
+    }
+    refuses("no name", "metadata.name", |pool| pool.metadata.name = None);
+}
+
+#[test]
+fn ports() {
+    for port in [1, 80, 1023, 1024, 9439, 9441, 65_535] {
+        accepts(&port.to_string(), |pool| pool.spec.listener.port = port);
+        accepts(&port.to_string(), |pool| pool.spec.backends[0] = service("web", PortRef::Number(port)));
+        accepts(&port.to_string(), |pool| pool.spec.backends[1].endpoints.as_mut().unwrap()[0].port = port);
+    }
+    for port in [i32::MIN, -1, 0, 65_536, 65_537, i32::MAX] {
+        refuses(&port.to_string(), "spec.listener.port", |pool| pool.spec.listener.port = port);
+        refuses(&port.to_string(), "spec.backends[0].service.port", |pool| {
+            pool.spec.backends[0] = service("web", PortRef::Number(port));
+        });
+        refuses(&port.to_string(), "spec.backends[1].endpoints[0].port", |pool| {
+            pool.spec.backends[1].endpoints.as_mut().unwrap()[0].port = port;
+        });
+    }
+    refuses("admin port", "spec.listener.port", |pool| pool.spec.listener.port = 9440);
+    accepts("an endpoint may have it", |pool| pool.spec.backends[1].endpoints.as_mut().unwrap()[0].port = 9440);
+}
+
+#[test]
+fn names_of_ports() {
+    for name in ["http", "8080", "a".repeat(63).as_str()] {
+        accepts(name, |pool| pool.spec.backends[0] = service("web", PortRef::Name(name.into())));
+    }
+    for name in ["", "HTTP", "a.b", "a".repeat(64).as_str()] {
+        refuses(name, "spec.backends[0].service.port", |pool| {
+            pool.spec.backends[0] = service("web", PortRef::Name(name.into()));
+        });
+    }
+}
+
+#[test]
+fn names_of_services() {
+    for name in ["a", "0", "evenkeel-webs", "a".repeat(63).as_str()] {
+        accepts(name, |pool| pool.spec.backends[0] = service(name, PortRef::Number(80)));
+    }
+    for name in ["", "A", "a.b", "-a", "a".repeat(64).as_str(), "evenkeel-web"] {
+        refuses(name, "spec.backends[0].service.name", |pool| {
+            pool.spec.backends[0] = service(name, PortRef::Number(80));
+        });
+    }
+}
+
+#[test]
+fn names_of_backends() {
+    for name in ["a", "0", "a".repeat(63).as_str()] {
+        accepts(name, |pool| pool.spec.backends[0].name = name.into());
+    }
+    for name in ["", "A", "a.b", "a-", "a".repeat(64).as_str(), "metal"] {
+        let index = usize::from(name == "metal"); // the second of that name is wrong, not the first
+        refuses(name, &format!("spec.backends[{index}].name"), |pool| pool.spec.backends[0].name = name.into());
+    }
+}
+
+#[test]
+fn weights() {
+    for weight in [0, 1, 1_000_000] {
+        accepts(&weight.to_string(), |pool| pool.spec.backends[0].weight = weight);
+        accepts(&weight.to_string(), |pool| pool.spec.backends[1].endpoints.as_mut().unwrap()[0].weight = weight);
+    }
+    for weight in [i32::MIN, -1, 1_000_001, i32::MAX] {
+        refuses(&weight.to_string(), "spec.backends[0].weight", |pool| pool.spec.backends[0].weight = weight);
+        refuses(&weight.to_string(), "spec.backends[1].endpoints[0].weight", |pool| {
+            pool.spec.backends[1].endpoints.as_mut().unwrap()[0].weight = weight;
+        });
+    }
+    refuses("all are 0", "spec.backends", |pool| pool.spec.backends.iter_mut().for_each(|backend| backend.weight = 0));
+}
+
+#[test]
+fn numbers_of_backends() {
+    let backends = |count: usize| {
+        (0..count).map(|index| Backend { name: format!("b{index}"), ..service("web", PortRef::Number(80)) }).collect()
+    };
+    for count in [1, 64] {
+        accepts(&count.to_string(), |pool| pool.spec.backends = backends(count));
+    }
+    for count in [0, 65] {
+        refuses(&count.to_string(), "spec.backends", |pool| pool.spec.backends = backends(count));
+    }
+}
+
+#[test]
+fn numbers_of_endpoints() {
+    let endpoints = |count: usize| (0..count).map(|index| endpoint(&format!("10.0.{}.{}", index / 100, index % 100)));
+    for count in [1, 256] {
+        accepts(&count.to_string(), |pool| pool.spec.backends[1] = listed(endpoints(count).collect()));
+    }
+    for count in [0, 257] {
+        refuses(&count.to_string(), "spec.backends[1].endpoints", |pool| {
+            pool.spec.backends[1] = listed(endpoints(count).collect());
+        });
+    }
+}
+
+#[test]
+fn a_backend_is_one_of_service_and_endpoints() {
+    refuses("neither", "spec.backends[0]", |pool| pool.spec.backends[0].service = None);
+    refuses("both", "spec.backends[0]", |pool| pool.spec.backends[0].endpoints = Some(vec![endpoint("192.0.2.9")]));
+}
+
+#[test]
+fn addresses() {
+    for address in ["10.0.0.1", "2001:db8::1", "2001:DB8:0:0:0:0:0:1", "fd00::1"] {
+        accepts(address, |pool| pool.spec.backends[1] = listed(vec![endpoint(address)]));
+    }
+    for address in [
+        "",
+        "example.com",
+        "10.0.0",
+        "010.0.0.1",
+        "10.0.0.1:80",
+        "[2001:db8::1]",
+        "fe80::1%eth0",
+        " 10.0.0.1",
+        "10.0.0.0/8",
+        "::ffff:10.0.0.1",
+        "127.0.0.1",
+        "::1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "::",
+        "224.0.0.1",
+        "fd00:ec2::254",
+    ] {
+        refuses(address, "spec.backends[1].endpoints[0].address", |pool| {
+            pool.spec.backends[1] = listed(vec![endpoint(address)]);
+        });
+    }
+}
+
+#[test]
+fn an_endpoint_stands_in_a_list_once_however_it_is_written() {
+    for (one, other) in [("10.0.0.1", "10.0.0.1"), ("2001:db8::1", "2001:DB8:0::1")] {
+        refuses(other, "spec.backends[1].endpoints[1]", |pool| {
+            pool.spec.backends[1] = listed(vec![endpoint(one), endpoint(other)]);
+        });
+    }
+    accepts("another port", |pool| {
+        pool.spec.backends[1] = listed(vec![endpoint("10.0.0.1"), Endpoint { port: 81, ..endpoint("10.0.0.1") }]);
+    });
+    accepts("another backend", |pool| {
+        pool.spec.backends[0] = Backend { name: "main".into(), ..listed(vec![endpoint("192.0.2.1")]) };
+    });
+}
+
+#[test]
+fn timeouts() {
+    let set = |pool: &mut BalancerPool, connect: Option<&str>, response_header: Option<&str>| {
+        let duration = |text: &str| GepDuration(text.into());
+        let (connect, response_header) = (connect.map(duration), response_header.map(duration));
+        pool.spec.timeouts = Some(Timeouts { connect, response_header });
+    };
+    for text in ["1ms", "2s", "1h", "60m", "59m60s", "3600s"] {
+        accepts(text, |pool| set(pool, Some(text), None));
+        accepts(text, |pool| set(pool, None, Some(text)));
+    }
+    for text in ["", "0s", "0ms", "1h1ms", "2h", "1d", "5", "1.5s", "-1s", "100000ms", "1s1s1s1s1s", "99999h99999h"] {
+        refuses(text, "spec.timeouts.connect", |pool| set(pool, Some(text), None));
+        refuses(text, "spec.timeouts.responseHeader", |pool| set(pool, None, Some(text)));
+    }
+}
+
+#[test]
+fn replicas() {
+    let set = |mode, replicas| move |pool: &mut BalancerPool| pool.spec.proxy = Some(Proxy { mode, replicas });
+    for replicas in [0, 1, 1000] {
+        accepts(&replicas.to_string(), set(None, Some(replicas)));
+        accepts(&replicas.to_string(), set(Some(ProxyMode::Deployment), Some(replicas)));
+    }
+    for replicas in [i32::MIN, -1, 1001, i32::MAX] {
+        refuses(&replicas.to_string(), "spec.proxy.replicas", set(None, Some(replicas)));
+    }
+    accepts("somebody else's", set(Some(ProxyMode::External), None));
+    refuses("somebody else's", "spec.proxy.replicas", set(Some(ProxyMode::External), Some(1)));
+}
+
+#[test]
+fn a_file_has_no_services_but_may_list_loopback() {
+    let mut pool = pool();
+    pool.spec.backends[1] = listed(vec![endpoint("127.0.0.1"), endpoint("::1")]);
+    let fields: Vec<_> = invalid(&pool, Scope::Machine).into_iter().map(|problem| problem.field).collect();
+    assert_eq!(fields, ["spec.backends[0].service"]);
+}
