@@ -88,15 +88,17 @@ fn listed(inputs: &Inputs, backend: &str, origin: Origin) -> Vec<EndpointRow> {
 
 fn of_service(inputs: &Inputs, name: &str, port: &PortRef) -> Found {
     let Some(service) = inputs.services.iter().find(|service| service.metadata.name.as_deref() == Some(name)) else {
-        return Found::none(ProblemKind::BackendNotFound, format!("there is no Service {name:?} in this namespace"));
+        let message = format!("there is no Service {name:?} in this namespace; create it or name another one");
+        return Found::none(ProblemKind::BackendNotFound, message);
     };
     if kind_of(service) == Some("ExternalName") {
-        let message = format!("Service {name:?} is of type ExternalName, whose names are not resolved; list endpoints");
+        let message = format!(
+            "Service {name:?} is of type ExternalName, whose names are not resolved; list endpoints by address"
+        );
         return Found::none(ProblemKind::RefNotPermitted, message);
     }
     let Some(service_port) = find_port(service, port) else {
-        let message = format!("Service {name:?} has no TCP port {port}; it has {}", ports_of(service));
-        return Found::none(ProblemKind::PortNotFound, message);
+        return Found::none(ProblemKind::PortNotFound, no_port(service, name, port));
     };
     let slices: Vec<_> = inputs.slices.iter().copied().filter(|slice| service_of(slice) == Some(name)).collect();
     let family = family_of(service, &slices);
@@ -136,6 +138,20 @@ fn find_port<'a>(service: &'a Service, wanted: &PortRef) -> Option<&'a ServicePo
         PortRef::Number(number) => port.port == *number,
         PortRef::Name(name) => port.name.as_deref() == Some(name),
     })
+}
+
+/// A number in quotes is a name, and a common slip.
+fn no_port(service: &Service, name: &str, port: &PortRef) -> String {
+    let (kind, fix) = match port {
+        PortRef::Name(text)
+            if text.parse().is_ok_and(|number| find_port(service, &PortRef::Number(number)).is_some()) =>
+        {
+            (" named", "write the number without quotes".into())
+        }
+        PortRef::Name(_) => (" named", format!("it has {}", ports_of(service))),
+        PortRef::Number(_) => ("", format!("it has {}", ports_of(service))),
+    };
+    format!("Service {name:?} has no TCP port{kind} {port}; {fix}")
 }
 
 fn ports_of(service: &Service) -> String {
