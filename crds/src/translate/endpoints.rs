@@ -6,12 +6,13 @@ use std::{
 };
 
 use k8s_openapi::api::{
-    core::v1::{Service, ServicePort},
+    core::v1::Service,
     discovery::v1::{Endpoint, EndpointSlice},
 };
 
 use super::{
     Inputs, Origin, Problem, ProblemKind,
+    ports::{find_port, no_port, port_in},
     spec::{port_of, weight_of},
 };
 use crate::{
@@ -123,50 +124,6 @@ fn kind_of(service: &Service) -> Option<&str> {
     service.spec.as_ref()?.type_.as_deref()
 }
 
-fn ports(service: &Service) -> impl Iterator<Item = &ServicePort> {
-    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-    ports.filter(|port| is_tcp(port.protocol.as_deref()))
-}
-
-/// TCP is the API's default.
-fn is_tcp(protocol: Option<&str>) -> bool {
-    matches!(protocol, None | Some("TCP"))
-}
-
-fn find_port<'a>(service: &'a Service, wanted: &PortRef) -> Option<&'a ServicePort> {
-    ports(service).find(|port| match wanted {
-        PortRef::Number(number) => port.port == *number,
-        PortRef::Name(name) => port.name.as_deref() == Some(name),
-    })
-}
-
-/// A number in quotes is a name, and a common slip.
-fn no_port(service: &Service, name: &str, port: &PortRef) -> String {
-    let (kind, fix) = match port {
-        PortRef::Name(text)
-            if text.parse().is_ok_and(|number| find_port(service, &PortRef::Number(number)).is_some()) =>
-        {
-            (" named", "write the number without quotes".into())
-        }
-        PortRef::Name(_) => (" named", format!("it has {}", ports_of(service))),
-        PortRef::Number(_) => ("", format!("it has {}", ports_of(service))),
-    };
-    format!("Service {name:?} has no TCP port{kind} {port}; {fix}")
-}
-
-fn ports_of(service: &Service) -> String {
-    let mut ports: Vec<_> = ports(service).collect();
-    ports.sort_by_key(|port| port.port);
-    let ports: Vec<_> = ports
-        .into_iter()
-        .map(|port| match &port.name {
-            Some(name) => format!("{} ({name})", port.port),
-            None => port.port.to_string(),
-        })
-        .collect();
-    if ports.is_empty() { "none".into() } else { ports.join(", ") }
-}
-
 fn service_of(slice: &EndpointSlice) -> Option<&str> {
     slice.metadata.labels.as_ref()?.get(labels::SERVICE_NAME).map(String::as_str)
 }
@@ -201,13 +158,6 @@ fn collect(slices: Vec<&EndpointSlice>, port_name: &str, family: &str, inputs: &
     found.rows = seen.into_values().flatten().collect();
     found.not_serving = all - found.rows.len();
     found
-}
-
-/// The slice's TCP port of that name. A slice without it contributes nothing: named target ports can differ by pod.
-fn port_in(slice: &EndpointSlice, name: &str) -> Option<u16> {
-    let mut ports = slice.ports.iter().flatten().filter(|port| is_tcp(port.protocol.as_deref()));
-    let port = ports.find(|port| port.name.as_deref().unwrap_or_default() == name)?;
-    u16::try_from(port.port?).ok().filter(|&port| port != 0)
 }
 
 type Identity = (IpAddr, u16, String);

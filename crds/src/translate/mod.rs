@@ -4,6 +4,7 @@
 //! another order give the same table.
 
 mod endpoints;
+mod ports;
 mod problem;
 mod spec;
 
