@@ -1,1 +1,22 @@
-//! x
+//! The proxy: reads tables, balances, forwards, reports.
+//!
+//! ```text
+//! source ─▶ control ─▶ View ═▶ worker 1..N: accept ─▶ forward ─▶ balance ─▶ upstream
+//!              └─▶ admin, metrics
+//! ```
+//!
+//! Each worker is one OS thread with its own runtime, listeners, picks and upstream connections: a request stays on one
+//! thread. The control thread does all that is not on a request's way.
+
+pub mod balance;
+pub mod check;
+pub mod cli;
+pub mod control;
+mod counters;
+mod forward;
+pub mod run;
+mod shared;
+mod source;
+mod threads;
+mod upstream;
+mod worker;

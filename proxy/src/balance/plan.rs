@@ -1,0 +1,106 @@
+//! A table compiled: what every thread needs of it, with endpoints by identity and weights divided by their divisor.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use evenkeel_crds::{
+    RoutingTable,
+    table::{EndpointRow, EndpointState as RowState},
+};
+
+use super::{BackendState, EndpointId, EndpointState, Registry};
+
+/// A table compiled.
+#[derive(Debug)]
+pub struct Plan {
+    /// `namespace/name` of the pool.
+    pub pool: Arc<str>,
+    /// Until a connection is made.
+    pub connect_timeout: Duration,
+    /// From the last byte of the request to the response's header.
+    pub response_header_timeout: Duration,
+    /// How many proxies share the pool's traffic, at least 1.
+    pub fleet: u32,
+    /// Its backends, in the order of the spec.
+    pub backends: Vec<PlannedBackend>,
+}
+
+/// A backend of a plan.
+#[derive(Debug)]
+pub struct PlannedBackend {
+    /// What outlives the table.
+    pub state: Arc<BackendState>,
+    /// Its share, divided by the greatest common divisor of all.
+    pub weight: u32,
+    /// Its endpoints, in this proxy's own order.
+    pub endpoints: Vec<PlannedEndpoint>,
+}
+
+/// An endpoint of a plan.
+#[derive(Clone, Debug)]
+pub struct PlannedEndpoint {
+    /// What outlives the table.
+    pub state: Arc<EndpointState>,
+    /// Its share of the backend, divided by the greatest common divisor of all.
+    pub weight: u32,
+    /// Whether it may get new traffic.
+    pub ready: bool,
+}
+
+impl Plan {
+    /// Compiles a table. The order of endpoints is shuffled by `seed`, so that many proxies do not all begin with the same
+    /// one; 0 leaves it as listed.
+    #[must_use]
+    pub fn compile(table: &RoutingTable, registry: &mut Registry, seed: u64) -> Self {
+        let policy = &table.policy;
+        let pool: Arc<str> = format!("{}/{}", policy.namespace, policy.pool).into();
+        let divisor = policy.backends.iter().fold(0, |divisor, backend| gcd(divisor, backend.weight));
+        let backends = policy.backends.iter().map(|backend| {
+            let rows = table.endpoints.backends.get(&backend.name).map(Vec::as_slice).unwrap_or_default();
+            PlannedBackend {
+                state: registry.backend(&pool, &backend.name),
+                weight: backend.weight / divisor.max(1),
+                endpoints: endpoints(rows, &pool, registry, seed),
+            }
+        });
+        Self {
+            connect_timeout: policy.timeouts.connect(),
+            response_header_timeout: policy.timeouts.response_header(),
+            fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
+            backends: backends.collect(),
+            pool,
+        }
+    }
+}
+
+fn endpoints(rows: &[EndpointRow], pool: &Arc<str>, registry: &mut Registry, seed: u64) -> Vec<PlannedEndpoint> {
+    let divisor = rows.iter().fold(0, |divisor, row| gcd(divisor, row.weight)).max(1);
+    let mut endpoints: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let address = SocketAddr::new(row.address, row.port);
+            let id = EndpointId { pool: Arc::clone(pool), pod: row.pod.clone(), address };
+            PlannedEndpoint {
+                state: registry.endpoint(&id),
+                weight: row.weight / divisor,
+                ready: row.state == RowState::Ready,
+            }
+        })
+        .collect();
+    if seed != 0 {
+        // By a hash of the serial, not by a shuffle of positions: an endpoint that comes or goes moves no other.
+        endpoints.sort_by_key(|endpoint| mix(seed ^ endpoint.state.serial));
+    }
+    endpoints
+}
+
+/// Greatest common divisor; of 0 and n it is n.
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): every bit of the input changes half of the output's.
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}

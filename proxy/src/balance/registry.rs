@@ -1,0 +1,222 @@
+//! What is known of endpoints and backends beyond any one table, by identity.
+//!
+//! A changed weight, another port or a new table never resets it. It is forgotten 5 minutes after the endpoint left.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::counters::PerThread;
+
+/// For so long an endpoint may be away and still be itself: longer than a rollout's back and forth.
+const KEPT: Duration = Duration::from_secs(300);
+
+/// What makes an endpoint itself. Its weight does not: changing it resets nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EndpointId {
+    /// `namespace/name` of the pool.
+    pub pool: Arc<str>,
+    /// The first digits of the pod's UID, empty without a pod: an address is used again by another pod.
+    pub pod: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// What is known of an endpoint.
+#[derive(Debug)]
+pub struct EndpointState {
+    /// A dense number: threads keep their own state of it in a vector.
+    pub slot: usize,
+    /// Never used again, unlike the slot.
+    pub serial: u64,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Requests between pick and end, of all threads. Written by whoever holds a [`Permit`].
+    in_flight: AtomicU32,
+}
+
+/// What is known of a backend.
+#[derive(Debug)]
+pub struct BackendState {
+    /// A dense number.
+    pub slot: usize,
+    /// Never used again.
+    pub serial: u64,
+    /// The backend's name.
+    pub name: Arc<str>,
+    /// Requests that ended here, by the first digit of their status.
+    pub requests: PerThread<6>,
+}
+
+/// A request's place at an endpoint; dropping it gives the place back, whatever ended the request.
+#[derive(Debug)]
+pub struct Permit(Arc<EndpointState>);
+
+impl Permit {
+    /// Takes a place.
+    #[must_use]
+    pub fn take(endpoint: Arc<EndpointState>) -> Self {
+        endpoint.in_flight.fetch_add(1, Relaxed);
+        Self(endpoint)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+impl EndpointState {
+    /// Requests under way there.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+}
+
+/// Everything that outlives tables. The control thread alone has it; what it hands out is shared.
+#[derive(Debug)]
+pub struct Registry {
+    threads: usize,
+    endpoints: Kept<EndpointId, EndpointState>,
+    backends: Kept<(Arc<str>, String), BackendState>,
+}
+
+impl Registry {
+    /// An empty registry for a process with so many threads.
+    #[must_use]
+    pub fn new(threads: usize) -> Self {
+        Self { threads, endpoints: Kept::default(), backends: Kept::default() }
+    }
+
+    /// The state of an endpoint, new or known.
+    pub fn endpoint(&mut self, id: &EndpointId) -> Arc<EndpointState> {
+        self.endpoints.get(id, |slot, serial| EndpointState {
+            slot,
+            serial,
+            address: id.address,
+            in_flight: AtomicU32::new(0),
+        })
+    }
+
+    /// The state of a backend, new or known.
+    pub fn backend(&mut self, pool: &Arc<str>, name: &str) -> Arc<BackendState> {
+        let threads = self.threads;
+        self.backends.get(&(Arc::clone(pool), name.to_owned()), |slot, serial| BackendState {
+            slot,
+            serial,
+            name: name.into(),
+            requests: PerThread::new(threads),
+        })
+    }
+
+    /// Forgets what nothing but this registry has held for 5 minutes.
+    pub fn sweep(&mut self, now: Instant) {
+        self.endpoints.sweep(now);
+        self.backends.sweep(now);
+    }
+}
+
+/// A map whose values have dense slots, and stay for a while when nobody holds them any more.
+#[derive(Debug)]
+struct Kept<K, V> {
+    known: HashMap<K, Entry<V>>,
+    free: Vec<usize>,
+    slots: usize,
+    serial: u64,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    state: Arc<V>,
+    slot: usize,
+    unused_since: Option<Instant>,
+}
+
+impl<K, V> Default for Kept<K, V> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), free: Vec::new(), slots: 0, serial: 0 }
+    }
+}
+
+impl<K: Clone + Eq + std::hash::Hash, V> Kept<K, V> {
+    fn get(&mut self, key: &K, make: impl FnOnce(usize, u64) -> V) -> Arc<V> {
+        if let Some(entry) = self.known.get_mut(key) {
+            entry.unused_since = None;
+            return Arc::clone(&entry.state);
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots - 1
+        });
+        self.serial += 1;
+        let state = Arc::new(make(slot, self.serial));
+        self.known.insert(key.clone(), Entry { state: Arc::clone(&state), slot, unused_since: None });
+        state
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let free = &mut self.free;
+        self.known.retain(|_, entry| {
+            if Arc::strong_count(&entry.state) > 1 {
+                entry.unused_since = None;
+                return true;
+            }
+            let kept = now.duration_since(*entry.unused_since.get_or_insert(now)) < KEPT;
+            if !kept {
+                free.push(entry.slot);
+            }
+            kept
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(port: u16) -> EndpointId {
+        EndpointId { pool: "shop/web".into(), pod: String::new(), address: ([10, 0, 0, 1], port).into() }
+    }
+
+    #[test]
+    fn an_endpoint_is_remembered_for_five_minutes_and_its_slot_used_again() {
+        let start = Instant::now();
+        let mut registry = Registry::new(1);
+        let first = registry.endpoint(&id(1));
+        let (slot, serial) = (first.slot, first.serial);
+        drop(first);
+        registry.sweep(start);
+        registry.sweep(start + KEPT / 2);
+        let again = registry.endpoint(&id(1));
+        assert_eq!((again.slot, again.serial), (slot, serial));
+
+        drop(again);
+        registry.sweep(start + KEPT);
+        registry.sweep(start + KEPT * 2);
+        let other = registry.endpoint(&id(2));
+        assert_eq!(other.slot, slot);
+        assert_ne!(other.serial, serial);
+    }
+
+    #[test]
+    fn an_endpoint_in_use_is_never_forgotten() {
+        let start = Instant::now();
+        let mut registry = Registry::new(1);
+        let permit = Permit::take(registry.endpoint(&id(1)));
+        (0..3).for_each(|round| registry.sweep(start + KEPT * round));
+        let state = registry.endpoint(&id(1));
+        assert_eq!(state.in_flight(), 1);
+        drop(permit);
+        assert_eq!(state.in_flight(), 0);
+    }
+}

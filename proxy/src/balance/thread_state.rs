@@ -1,0 +1,162 @@
+//! What one thread remembers between picks of a pool: whose turn it is.
+//!
+//! Kept by the slots of the registry, so that a new table resets nothing: rebuilding it would give the first candidates
+//! most of the traffic whenever tables come faster than requests (envoy#31378, traefik#8787, haproxy#1282).
+
+use std::collections::HashMap;
+
+use super::{
+    Candidates, PlannedEndpoint, View,
+    smooth::{self, Turn},
+    stride::{self, Stride},
+};
+
+/// At most so many picks are run ahead when a backend is new, so that threads and proxies do not march in step.
+const MAX_PHASE: u64 = 1024;
+
+/// Whose turn it is among a pool's backends, and among the endpoints of each.
+#[derive(Debug)]
+pub struct ThreadState {
+    epoch: u64,
+    random: Option<fastrand::Rng>,
+    pub(super) backends: Vec<Turns>,
+    pub(super) endpoints: Vec<Turns>,
+    /// By the index of [`View::backends`]: set where there are too many candidates for smooth round robin.
+    pub(super) strides: Vec<Option<Stride>>,
+    totals: HashMap<u64, u64>,
+}
+
+/// The turns of a backend or an endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Turns {
+    /// The serial of whom they belong to: slots are used again.
+    serial: u64,
+    /// The view in which it last was a candidate.
+    epoch: u64,
+    /// Whether it was none in the view before that.
+    pub(super) joined: bool,
+    /// Smooth round robin's current weight.
+    pub(super) credit: i64,
+    /// The stride scheduler's.
+    pub(super) pass: u64,
+}
+
+impl Turn for Candidates {
+    fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    fn slot(&self) -> usize {
+        self.state.slot
+    }
+}
+
+impl Turn for PlannedEndpoint {
+    fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    fn slot(&self) -> usize {
+        self.state.slot
+    }
+}
+
+impl ThreadState {
+    /// The state of a thread. A seed of 0 draws no phase: the first pick is the first in order.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            epoch: 0,
+            random: (seed != 0).then(|| fastrand::Rng::with_seed(seed)),
+            backends: Vec::new(),
+            endpoints: Vec::new(),
+            strides: Vec::new(),
+            totals: HashMap::new(),
+        }
+    }
+
+    /// Makes room for a view, so that no pick allocates. Returns whether the view is a new one.
+    pub fn prepare(&mut self, view: &View) -> bool {
+        if self.epoch == view.epoch {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.epoch, view.epoch);
+        let serials = view.backends.iter().map(|backend| (backend.state.slot, backend.state.serial));
+        self.backends.resize(room(&self.backends, serials.clone()), Turns::default());
+        serials.for_each(|(slot, serial)| enter(&mut self.backends[slot], serial, before, view.epoch));
+        rescale(&mut self.totals, 0, &view.backends, &mut self.backends);
+        if before == 0 {
+            self.run_ahead(&view.backends, Level::Backends);
+        }
+        self.strides.clear();
+        for backend in &view.backends {
+            self.enter_endpoints(backend, before, view.epoch);
+        }
+        self.totals
+            .retain(|serial, _| *serial == 0 || view.backends.iter().any(|backend| backend.state.serial == *serial));
+        true
+    }
+
+    fn enter_endpoints(&mut self, backend: &Candidates, before: u64, epoch: u64) {
+        let endpoints = &backend.endpoints;
+        let serials = endpoints.iter().map(|endpoint| (endpoint.state.slot, endpoint.state.serial));
+        self.endpoints.resize(room(&self.endpoints, serials.clone()), Turns::default());
+        let new = !self.totals.contains_key(&backend.state.serial);
+        serials.for_each(|(slot, serial)| enter(&mut self.endpoints[slot], serial, before, epoch));
+        let stride = (endpoints.len() > stride::MORE_THAN).then(|| Stride::prepare(endpoints, &mut self.endpoints));
+        rescale(&mut self.totals, backend.state.serial, endpoints, &mut self.endpoints);
+        self.strides.push(stride);
+        if new {
+            self.run_ahead(endpoints, Level::Endpoints);
+        }
+    }
+
+    /// Runs k picks, k uniform in [0, min(Σw, 1,024)): else every thread of every proxy begins with the same candidate
+    /// (kubernetes/ingress-nginx#4023, envoy#10064, traefik#8275).
+    fn run_ahead<T: Turn>(&mut self, candidates: &[T], level: Level) {
+        let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight())).sum();
+        let Some(random) = self.random.as_mut().filter(|_| total > 0) else { return };
+        for _ in 0..random.u64(0..total.min(MAX_PHASE)) {
+            match (level, self.strides.last_mut()) {
+                (Level::Backends, _) => smooth::next(candidates, &mut self.backends, |_| true),
+                (Level::Endpoints, Some(Some(stride))) => stride.next(candidates, &mut self.endpoints, |_| true),
+                (Level::Endpoints, _) => smooth::next(candidates, &mut self.endpoints, |_| true),
+            };
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Level {
+    Backends,
+    Endpoints,
+}
+
+/// The length that holds every slot.
+fn room(turns: &[Turns], slots: impl Iterator<Item = (usize, u64)>) -> usize {
+    slots.map(|(slot, _)| slot + 1).max().unwrap_or(0).max(turns.len())
+}
+
+/// Notes that a candidate is in the view. A slot that belonged to somebody else begins anew.
+fn enter(turns: &mut Turns, serial: u64, before: u64, epoch: u64) {
+    if turns.serial != serial {
+        *turns = Turns { serial, ..Turns::default() };
+    }
+    turns.joined = turns.epoch != before;
+    turns.epoch = epoch;
+}
+
+/// Credit is in units of weight: when the sum of weights changes it is scaled along. Unscaled, a credit of a million from
+/// weights of a million would win the next hundred thousand picks under weights of one.
+fn rescale<T: Turn>(totals: &mut HashMap<u64, u64>, of: u64, candidates: &[T], turns: &mut [Turns]) {
+    let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight())).sum();
+    let before = totals.insert(of, total).unwrap_or(total);
+    if before == total || before == 0 {
+        return;
+    }
+    for candidate in candidates {
+        let credit = &mut turns[candidate.slot()].credit;
+        let scaled = i128::from(*credit) * i128::from(total) / i128::from(before);
+        *credit = i64::try_from(scaled).unwrap_or(0);
+    }
+}

@@ -1,0 +1,151 @@
+//! The command line.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use evenkeel_crds::names;
+
+/// The data plane of Evenkeel: shares the traffic of BalancerPools among their endpoints.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel-proxy", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the traffic of pools until SIGTERM or SIGINT.
+    Run(Run),
+    /// Say what is wrong with BalancerPool files, by line and field; exit 1 if anything is.
+    Check {
+        /// The files, one BalancerPool each.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").required(true))]
+pub struct Run {
+    /// Pools from BalancerPool files, without a cluster. The files are watched.
+    #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
+    pub pool: Vec<PathBuf>,
+
+    /// Pools from the ConfigMaps that the operator publishes, watched through the API server.
+    #[arg(long, value_name = "NAMESPACE/POOL", num_args = 1.., group = "source")]
+    pub watch: Vec<PoolName>,
+
+    /// The address that listeners bind. Default: 127.0.0.1 with --pool, else all addresses.
+    #[arg(long, value_name = "IP")]
+    pub bind: Option<IpAddr>,
+
+    /// Where /livez, /readyz, /status and /metrics answer. Default: 127.0.0.1:9440, in a pod all addresses.
+    #[arg(long, value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+
+    /// Worker threads. Default: the CPU limit rounded up; without one the CPU request, else one a core, at most 4.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+
+    /// How to reach the API server. Default: as a pod.
+    #[arg(long, value_name = "FILE", requires = "watch")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The format of logs.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "EVENKEEL_LOG_FORMAT")]
+    pub log_format: LogFormat,
+
+    /// The least level that is logged: error, warn, info, debug or trace.
+    #[arg(long, default_value = "info", env = "EVENKEEL_LOG_LEVEL")]
+    pub log_level: tracing::Level,
+
+    /// The name of the pod that this runs in.
+    #[arg(long, env = "POD_NAME", hide = true)]
+    pub pod_name: Option<String>,
+
+    /// The container's CPU request in thousandths of a core.
+    #[arg(long, env = "EVENKEEL_CPU_REQUEST", hide = true)]
+    pub cpu_request: Option<u64>,
+}
+
+/// The format of logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// A pool's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolName {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl std::str::FromStr for PoolName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((namespace, name)) if names::is_dns_label(namespace) && names::is_dns_label(name) => {
+                Ok(Self { namespace: namespace.into(), name: name.into() })
+            }
+            _ => Err("write NAMESPACE/POOL, for example shop/web".into()),
+        }
+    }
+}
+
+impl Run {
+    /// The addresses to bind, the next if one cannot be.
+    #[must_use]
+    pub fn binds(&self) -> Vec<IpAddr> {
+        match self.bind {
+            Some(address) => vec![address],
+            None if self.watch.is_empty() => vec![Ipv4Addr::LOCALHOST.into()],
+            None => ANY.to_vec(),
+        }
+    }
+
+    /// The admin port's addresses, the next if one cannot be bound.
+    #[must_use]
+    pub fn admins(&self) -> Vec<SocketAddr> {
+        match (self.admin, &self.pod_name) {
+            (Some(address), _) => vec![address],
+            (None, None) => vec![(Ipv4Addr::LOCALHOST, names::ADMIN_PORT).into()],
+            (None, Some(_)) => ANY.map(|address| (address, names::ADMIN_PORT).into()).to_vec(),
+        }
+    }
+}
+
+/// All addresses of both families; where there is no IPv6, those of IPv4.
+const ANY: [IpAddr; 2] = [IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn pools_are_named_by_namespace_and_name() {
+        assert_eq!("shop/web".parse(), Ok(PoolName { namespace: "shop".into(), name: "web".into() }));
+        for bad in ["web", "shop/", "/web", "a/b/c", "Shop/web"] {
+            assert!(bad.parse::<PoolName>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The end of the process, without losing a request.
+//!
+//! Kubernetes sends SIGTERM and takes the pod from its Services *at the same time*: clients go on connecting for a while.
+//! So the proxy goes on serving for 5 s and only says that connections end; closes its listeners; leaves idle connections
+//! up to 5 s more for one last request each; and finishes what is under way.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::shared::{Shared, Stage};
+
+/// For so long the removal of the endpoint travels to clients.
+const CLOSING: Duration = Duration::from_secs(5);
+/// For so long an idle connection may send one last request.
+const IDLE: Duration = Duration::from_secs(5);
+/// All of it: a pod's grace period is 75 s.
+const LIMIT: Duration = Duration::from_secs(60);
+/// At a terminal nobody waits for endpoints to be removed, and what is under way is short.
+const INTERRUPTED_LIMIT: Duration = Duration::from_secs(5);
+/// How often the number of connections is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// SIGTERM: in full.
+    Drained,
+    /// SIGINT: what is under way is finished.
+    Interrupted,
+}
+
+/// The signals that end the process.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    pub(crate) async fn next(&mut self) -> Ending {
+        tokio::select! {
+            _ = self.terminate.recv() => Ending::Drained,
+            _ = self.interrupt.recv() => Ending::Interrupted,
+        }
+    }
+}
+
+/// Leads the workers through the stages. A further signal ends it at once.
+pub(crate) async fn lead_out(
+    ending: Ending,
+    stage: &watch::Sender<Stage>,
+    shared: &Arc<Shared>,
+    signals: &mut Signals,
+) {
+    let steps = async {
+        let start = Instant::now();
+        match ending {
+            Ending::Drained => drain(start, stage, shared).await,
+            Ending::Interrupted => interrupt(start, stage, shared).await,
+        }
+    };
+    tokio::select! {
+        () = steps => {}
+        _ = signals.next() => tracing::warn!("a second signal: ending at once"),
+    }
+    let left = shared.connections();
+    tracing::info!(left, "ended");
+}
+
+async fn drain(start: Instant, stage: &watch::Sender<Stage>, shared: &Arc<Shared>) {
+    tracing::info!("draining: not ready any more, still serving");
+    stage.send_replace(Stage::Closing);
+    sleep_until(start + CLOSING).await;
+    stage.send_replace(Stage::Refusing);
+    tracing::info!(connections = shared.connections(), "draining: listeners closed");
+    all_closed(shared, start + CLOSING + IDLE).await;
+    stage.send_replace(Stage::Finishing);
+    all_closed(shared, start + LIMIT).await;
+}
+
+async fn interrupt(start: Instant, stage: &watch::Sender<Stage>, shared: &Arc<Shared>) {
+    stage.send_replace(Stage::Finishing);
+    all_closed(shared, start + INTERRUPTED_LIMIT).await;
+}
+
+/// Waits until no client connection is open, or until the deadline.
+async fn all_closed(shared: &Arc<Shared>, deadline: Instant) {
+    let closed = async {
+        let mut look = tokio::time::interval(LOOK);
+        // Not before a worker has had the time to take up what it just accepted.
+        look.tick().await;
+        loop {
+            look.tick().await;
+            if shared.connections() == 0 {
+                return;
+            }
+        }
+    };
+    let _ = timeout_at(deadline, closed).await; // the caller goes on either way
+}

@@ -1,0 +1,150 @@
+//! What the control thread and the workers share: pools with their current view, counters, the stage of shutdown.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::watch;
+
+use crate::{
+    balance::{Outcome, Reason, RetryBudget, View},
+    counters::PerThread,
+};
+
+/// How many reasons there are.
+const REASONS: usize = Reason::ALL.len();
+
+/// A pool as the workers see it.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    /// Its place among the process's pools.
+    pub(crate) index: usize,
+    /// Who is eligible now; none before the first table. Written by control.
+    pub(crate) view: ArcSwapOption<View>,
+    /// What retries may cost.
+    pub(crate) budget: RetryBudget,
+    /// Ends without an endpoint's whole answer, by reason.
+    pub(crate) failures: PerThread<REASONS>,
+    /// Attempts that were followed by another, by the reason of their failure.
+    pub(crate) retries: PerThread<REASONS>,
+}
+
+/// Shared by all threads.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The pools that this process serves.
+    pub(crate) pools: Vec<Arc<Pool>>,
+    /// How far the process is with ending.
+    pub(crate) stage: watch::Receiver<Stage>,
+    /// Open client connections of each worker. Written when one is accepted, handed over or closed.
+    connections: Box<[Count]>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Count(AtomicUsize);
+
+/// How far the process is with ending. Each stage includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Business as usual.
+    Serving,
+    /// Not ready any more; still accepting, every response says `Connection: close`.
+    Closing,
+    /// Accepting what already waits, then closing the listeners.
+    Refusing,
+    /// Closing idle connections, finishing what is under way.
+    Finishing,
+}
+
+impl Pool {
+    /// A pool without a table, for so many threads.
+    #[must_use]
+    pub(crate) fn new(index: usize, threads: usize) -> Self {
+        Self {
+            index,
+            view: ArcSwapOption::empty(),
+            budget: RetryBudget::new(threads),
+            failures: PerThread::new(threads),
+            retries: PerThread::new(threads),
+        }
+    }
+
+    /// Counts how a request ended.
+    pub(crate) fn report(&self, thread: usize, outcome: Outcome) {
+        if let Some(reason) = outcome.reason {
+            self.failures.add(thread, reason.index());
+        }
+    }
+}
+
+impl Shared {
+    /// For so many workers.
+    #[must_use]
+    pub(crate) fn new(pools: Vec<Arc<Pool>>, threads: usize, stage: watch::Receiver<Stage>) -> Self {
+        Self { pools, stage, connections: (0..threads).map(|_| Count::default()).collect() }
+    }
+
+    /// How many workers there are.
+    #[must_use]
+    pub(crate) fn threads(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Open client connections of all workers.
+    #[must_use]
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.iter().map(|count| count.0.load(Relaxed)).sum()
+    }
+
+    /// Which worker serves a connection that `acceptor` accepted: another one only if it has at least two fewer, since
+    /// passing costs a wake-up of another core.
+    #[must_use]
+    pub(crate) fn assign(&self, acceptor: usize) -> usize {
+        let own = self.connections[acceptor].0.load(Relaxed);
+        let counts = self.connections.iter().map(|count| count.0.load(Relaxed)).enumerate();
+        match counts.min_by_key(|(_, count)| *count) {
+            Some((other, count)) if count + 2 <= own => other,
+            _ => acceptor,
+        }
+    }
+
+    /// Counts a connection of a worker until the guard is dropped.
+    #[must_use]
+    pub(crate) fn count_connection(self: &Arc<Self>, worker: usize) -> ConnectionGuard {
+        self.connections[worker].0.fetch_add(1, Relaxed);
+        ConnectionGuard { shared: Arc::clone(self), worker }
+    }
+}
+
+/// An open client connection.
+#[derive(Debug)]
+pub(crate) struct ConnectionGuard {
+    shared: Arc<Shared>,
+    worker: usize,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.shared.connections[self.worker].0.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_goes_to_another_worker_only_if_it_has_two_fewer() {
+        let shared = Arc::new(Shared::new(Vec::new(), 2, watch::channel(Stage::Serving).1));
+        let _first = shared.count_connection(0);
+        assert_eq!(shared.assign(0), 0);
+        let second = shared.count_connection(0);
+        assert_eq!(shared.assign(0), 1);
+        drop(second);
+        assert_eq!(shared.assign(0), 0);
+        assert_eq!(shared.connections(), 1);
+    }
+}

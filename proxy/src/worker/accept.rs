@@ -1,0 +1,69 @@
+//! Accepting connections, and passing some to a worker that has fewer.
+
+use std::{net::SocketAddr, rc::Rc, time::Duration};
+
+use futures::FutureExt;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+
+use super::{HandedOver, Worker, connection};
+use crate::shared::{ConnectionGuard, Stage};
+
+/// When accepting fails for want of descriptors or memory: not at once again, and not never.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until told to stop, or until the process closes its listeners; then takes what already waits, so that nobody
+/// who was let in is lost.
+pub(super) async fn run(worker: Rc<Worker>, pool: usize, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let mut stage = worker.shared.stage.clone();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stage.wait_for(|stage| *stage >= Stage::Refusing) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => assign(&worker, pool, stream, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        assign(&worker, pool, stream, peer);
+    }
+}
+
+fn assign(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: SocketAddr) {
+    let to = worker.shared.assign(worker.index);
+    let guard = worker.shared.count_connection(to);
+    if to == worker.index {
+        return connection::spawn(worker, pool, stream, peer, guard);
+    }
+    if let Err((stream, guard)) = pass(worker, to, pool, stream, peer, guard) {
+        connection::spawn(worker, pool, stream, peer, guard);
+    }
+}
+
+/// Passes a connection to another worker; gives it back if that one has a queue already.
+fn pass(
+    worker: &Rc<Worker>,
+    to: usize,
+    pool: usize,
+    stream: TcpStream,
+    peer: SocketAddr,
+    guard: ConnectionGuard,
+) -> Result<(), (TcpStream, ConnectionGuard)> {
+    let Ok(permit) = worker.others[to].try_reserve() else {
+        return Err((stream, worker.shared.count_connection(worker.index)));
+    };
+    drop(guard);
+    match stream.into_std() {
+        Ok(stream) => permit.send(HandedOver { pool, stream, peer, guard: worker.shared.count_connection(to) }),
+        Err(error) => tracing::warn!(%peer, %error, "a connection cannot be passed on"),
+    }
+    Ok(())
+}

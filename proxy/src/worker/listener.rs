@@ -1,0 +1,50 @@
+//! Sockets that listen: one a worker, on the same port.
+
+use std::{io, net::SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that wait to be accepted (nginx has 511): a burst that a busy worker takes up within its next turn.
+const BACKLOG: i32 = 4096;
+
+/// Binds an address once for each worker. The kernel shares connections out among them (`SO_REUSEPORT`).
+///
+/// A port that somebody else listens on is an error, also if he set the same option: before, the address is bound without.
+pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let probe = socket(address)?;
+    probe.bind(&address.into())?;
+    drop(probe);
+    (0..workers).map(|_| listen(address)).collect()
+}
+
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_an_error() {
+        let first = bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
+        let address = first[0].local_addr().expect("an address");
+        assert_eq!(bind(address, 1).expect_err("in use").kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        assert_eq!(bind(address, 2).expect("free again").len(), 2);
+    }
+}

@@ -1,0 +1,139 @@
+//! A worker: one OS thread with its own runtime, listeners, turns and upstream connections.
+
+mod accept;
+mod connection;
+mod listener;
+
+pub(crate) use listener::bind;
+
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpStream,
+    runtime::{Builder, LocalOptions},
+    sync::{mpsc, watch},
+    time::{Instant, MissedTickBehavior},
+};
+
+use crate::{
+    balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
+    shared::{ConnectionGuard, Shared},
+    upstream::Idle,
+};
+
+/// Idle upstream connections are looked at this often; their limit is 4 s.
+const SWEEP: Duration = Duration::from_millis(500);
+/// Connections passed to a worker that it has not taken up yet; above it the acceptor keeps them.
+const HANDED_OVER: usize = 256;
+
+/// What control tells a worker.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Accept on a listener for a pool, until told to stop.
+    Listen { pool: usize, listener: std::net::TcpListener, stop: watch::Receiver<bool> },
+}
+
+/// A connection that another worker accepted.
+#[derive(Debug)]
+pub(crate) struct HandedOver {
+    pool: usize,
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    guard: ConnectionGuard,
+}
+
+/// What a request finds on its thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) idle: Idle,
+    turns: Box<[RefCell<ThreadState>]>,
+    others: Box<[mpsc::Sender<HandedOver>]>,
+    start: Instant,
+}
+
+/// The ends of the channels between workers.
+pub(crate) type HandOver = (Box<[mpsc::Sender<HandedOver>]>, Vec<mpsc::Receiver<HandedOver>>);
+
+/// Channels over which so many workers hand connections over.
+pub(crate) fn hand_over(threads: usize) -> HandOver {
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..threads).map(|_| mpsc::channel(HANDED_OVER)).unzip();
+    (senders.into(), receivers)
+}
+
+/// Starts a worker's thread, which ends with the process. Returns when it has its runtime.
+pub(crate) fn start(
+    index: usize,
+    shared: Arc<Shared>,
+    others: Box<[mpsc::Sender<HandedOver>]>,
+    handed_over: mpsc::Receiver<HandedOver>,
+    commands: mpsc::Receiver<Command>,
+    seed: u64,
+) -> io::Result<()> {
+    let (started, starts) = std::sync::mpsc::sync_channel(1);
+    std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        // A local runtime cannot leave its thread, so it is made there.
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => {
+                let _ = started.send(Ok(()));
+                runtime.block_on(Rc::new(Worker::new(index, shared, others, seed)).run(handed_over, commands));
+            }
+            Err(error) => drop(started.send(Err(error))),
+        }
+    })?;
+    starts.recv().unwrap_or_else(|_| Err(io::Error::other("a worker ended at its start")))
+}
+
+impl Worker {
+    fn new(index: usize, shared: Arc<Shared>, others: Box<[mpsc::Sender<HandedOver>]>, seed: u64) -> Self {
+        let turns = shared.pools.iter().map(|pool| RefCell::new(ThreadState::new(seed + pool.index as u64))).collect();
+        Self { index, idle: Idle::new(shared.threads()), turns, others, start: Instant::now(), shared }
+    }
+
+    async fn run(self: Rc<Self>, mut handed_over: mpsc::Receiver<HandedOver>, mut commands: mpsc::Receiver<Command>) {
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                Some(command) = commands.recv() => self.obey(command),
+                Some(connection) = handed_over.recv() => self.take_over(connection),
+                now = sweep.tick() => self.idle.sweep(now),
+                else => return,
+            }
+        }
+    }
+
+    fn obey(self: &Rc<Self>, command: Command) {
+        let Command::Listen { pool, listener, stop } = command;
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => drop(tokio::task::spawn_local(accept::run(Rc::clone(self), pool, listener, stop))),
+            Err(error) => tracing::error!(%error, "a listener cannot be used"),
+        }
+    }
+
+    fn take_over(self: &Rc<Self>, connection: HandedOver) {
+        let HandedOver { pool, stream, peer, guard } = connection;
+        match TcpStream::from_std(stream) {
+            Ok(stream) => connection::spawn(self, pool, stream, peer, guard),
+            Err(error) => tracing::warn!(%peer, %error, "a connection cannot be taken over"),
+        }
+    }
+
+    /// Picks an endpoint of a pool that was not tried. On the first pick under a new view, connections to endpoints that
+    /// get no new traffic are closed.
+    pub(crate) fn pick(&self, pool: usize, view: &View, tried: &[Arc<EndpointState>]) -> Result<Picked, NoPick> {
+        let turns = &mut *self.turns[pool].borrow_mut();
+        if turns.prepare(view) {
+            self.idle.keep_only(pool, |address| view.kept.contains(&address));
+        }
+        pick(view, turns, &Context { tried })
+    }
+
+    /// Whole seconds since the worker began.
+    pub(crate) fn second(&self) -> u64 {
+        // Not from 0: a budget's window reaches back.
+        self.start.elapsed().as_secs() + 100
+    }
+}
