@@ -50,6 +50,12 @@ pub fn is_dns_label(text: &str) -> bool {
         && bytes.iter().all(|&byte| alphanumeric(byte) || byte == b'-')
 }
 
+/// Whether a pool may be named so, but for the reserved name.
+#[must_use]
+pub fn is_pool_name(text: &str) -> bool {
+    is_dns_label(text) && text.len() <= MAX_POOL_NAME
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

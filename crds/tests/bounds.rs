@@ -72,6 +72,15 @@ fn names_of_pools() {
 }
 
 #[test]
+fn namespaces() {
+    accepts("none is default", |pool| pool.metadata.namespace = None);
+    accepts("the longest", |pool| pool.metadata.namespace = Some("a".repeat(63)));
+    for name in ["", "a/b", "A", &"a".repeat(64)] {
+        refuses(name, "metadata.namespace", |pool| pool.metadata.namespace = Some(name.into()));
+    }
+}
+
+#[test]
 fn ports() {
     for port in [1, 80, 1023, 1024, 9439, 9441, 65_535] {
         accepts(&port.to_string(), |pool| pool.spec.listener.port = port);

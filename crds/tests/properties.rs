@@ -200,14 +200,15 @@ fn pool() -> impl Strategy<Value = BalancerPool> {
     let duration = || of(prop_oneof![4 => "[1-9][0-9]?(s|ms)", 1 => ".{0,6}"].prop_map(GepDuration));
     let timeouts =
         of((duration(), duration()).prop_map(|(connect, response_header)| Timeouts { connect, response_header }));
-    let name = prop_oneof![9 => "[a-z]{1,9}", 1 => ".{0,60}"];
-    (name, number(1..=9000), vec(backend(), 1..4), timeouts, any::<i64>()).prop_map(
-        |(name, port, backends, timeouts, generation)| {
+    let name = || prop_oneof![9 => "[a-z]{1,9}", 1 => ".{0,60}"];
+    ((name(), of(name())), number(1..=9000), vec(backend(), 1..4), timeouts, any::<i64>()).prop_map(
+        |((name, namespace), port, backends, timeouts, generation)| {
             let listener = Listener { port };
             let spec =
                 BalancerPoolSpec { protocol: None, listener, proxy: None, backends, load_balancing: None, timeouts };
             let mut pool = BalancerPool::new(&name, spec);
             pool.metadata.generation = Some(generation);
+            pool.metadata.namespace = namespace;
             pool
         },
     )

@@ -1,6 +1,6 @@
 //! A table is checked whole before it is used: what `translate` promises may have been edited since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{BackendPolicy, EndpointRow, KNOWN_REQUIREMENTS, Policy, RoutingTable, SCHEMA_VERSION, TableError};
 use crate::{
@@ -15,30 +15,37 @@ const MAX_TIMEOUT_MS: u64 = 3_600_000;
 impl RoutingTable {
     /// Checks that this release can run the table, and that every value is in its range.
     pub fn check(&self, scope: Scope) -> Result<(), TableError> {
-        self.policy.check_readable()?;
+        understood(self.policy.schema_version.major, self.policy.requires.iter().map(String::as_str))?;
         self.policy.check()?;
         let known: BTreeSet<_> = self.policy.backends.iter().map(|backend| backend.name.as_str()).collect();
         for (name, rows) in &self.endpoints.backends {
             ensure(known.contains(name.as_str()), || format!("endpoints of {name:?}, which is not a backend"))?;
             rows.iter().try_for_each(|row| row.check(scope))?;
+            let mut seen = HashSet::with_capacity(rows.len());
+            let twice = rows.iter().find(|row| !seen.insert(row.identity()));
+            ensure(twice.is_none(), || {
+                format!("an endpoint of {name:?} twice: {:?}", twice.map(EndpointRow::identity))
+            })?;
         }
         Ok(())
     }
 }
 
-impl Policy {
-    /// Checks that this release understands the table.
-    pub(super) fn check_readable(&self) -> Result<(), TableError> {
-        if self.schema_version.major > SCHEMA_VERSION.major {
-            return Err(TableError::TooNew { major: self.schema_version.major, known: SCHEMA_VERSION.major });
-        }
-        match self.requires.iter().find(|name| !KNOWN_REQUIREMENTS.contains(&name.as_str())) {
-            Some(name) => Err(TableError::Requires(name.clone())),
-            None => Ok(()),
-        }
+/// Checks that this release understands a table of that major version with those requirements.
+pub(super) fn understood<'a>(major: u32, mut requires: impl Iterator<Item = &'a str>) -> Result<(), TableError> {
+    if major > SCHEMA_VERSION.major {
+        return Err(TableError::TooNew { major, known: SCHEMA_VERSION.major });
     }
+    match requires.find(|name| !KNOWN_REQUIREMENTS.contains(name)) {
+        Some(name) => Err(TableError::Requires(name.into())),
+        None => Ok(()),
+    }
+}
 
+impl Policy {
     fn check(&self) -> Result<(), TableError> {
+        ensure(names::is_dns_label(&self.namespace), || format!("namespace {:?}", self.namespace))?;
+        ensure(names::is_pool_name(&self.pool), || format!("pool name {:?}", self.pool))?;
         let port = self.listener.port;
         ensure(port != 0 && port != names::ADMIN_PORT, || format!("listener port {port} is not allowed"))?;
         ensure(self.listener.bind_port == names::bind_port(port), || format!("bind port {}", self.listener.bind_port))?;

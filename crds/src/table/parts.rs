@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
 };
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use k8s_openapi::{ByteString, api::core::v1::ConfigMap};
 use serde::de::DeserializeOwned;
 
@@ -134,7 +134,6 @@ impl Parts {
         let json: serde_json::Value = from_json(POLICY_KEY, text.as_bytes(), on_unknown)?;
         readable(&json)?;
         let policy: Policy = from_json(POLICY_KEY, text.as_bytes(), on_unknown)?;
-        policy.check_readable()?;
         match Policy::digest(&json) {
             expected if expected != policy.revision => Err(TableError::Revision { found: policy.revision, expected }),
             _ => Ok(policy),
@@ -159,16 +158,13 @@ impl Parts {
     }
 }
 
-/// The version is looked at before the rest: a newer major version may have changed everything else.
+/// What must be understood is looked at before the rest: a newer major version may have changed everything else, and a
+/// table that requires something may hold values that this release cannot read.
 fn readable(json: &serde_json::Value) -> Result<(), TableError> {
     let major = json.pointer("/schemaVersion/major").and_then(serde_json::Value::as_u64);
     let major = major.ok_or_else(|| malformed(POLICY_KEY, &"no schemaVersion.major"))?;
-    match u32::try_from(major).unwrap_or(u32::MAX) {
-        major if major > super::SCHEMA_VERSION.major => {
-            Err(TableError::TooNew { major, known: super::SCHEMA_VERSION.major })
-        }
-        _ => Ok(()),
-    }
+    let requires = json.get("requires").and_then(serde_json::Value::as_array).into_iter().flatten();
+    super::check::understood(u32::try_from(major).unwrap_or(u32::MAX), requires.filter_map(serde_json::Value::as_str))
 }
 
 fn to_json(part: &'static str, value: &impl serde::Serialize) -> Result<String, TableError> {
@@ -193,13 +189,17 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>, TableError> {
 }
 
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, TableError> {
+    let mut decoder = GzDecoder::new(bytes);
     let mut unpacked = Vec::new();
-    let read = GzDecoder::new(bytes).take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut unpacked);
+    let read = decoder.by_ref().take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut unpacked);
     read.map_err(|error| malformed(ENDPOINTS_KEY, &error))?;
     if unpacked.len() as u64 > MAX_UNPACKED_BYTES {
         return Err(malformed(ENDPOINTS_KEY, &format_args!("unpacks to more than {MAX_UNPACKED_BYTES} bytes")));
     }
-    Ok(unpacked)
+    match decoder.into_inner() {
+        [] => Ok(unpacked),
+        rest => Err(malformed(ENDPOINTS_KEY, &format_args!("{} bytes follow the packed ones", rest.len()))),
+    }
 }
 
 fn malformed(part: &'static str, message: &dyn std::fmt::Display) -> TableError {

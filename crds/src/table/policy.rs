@@ -1,8 +1,9 @@
 //! The table's settings: a pool's spec with every default filled in.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{SCHEMA_VERSION, SchemaVersion};
@@ -141,8 +142,8 @@ impl Policy {
     /// The first 16 hexadecimal digits of the SHA-256 of a policy's JSON, keys sorted, without `revision` and without
     /// `generation`: equal settings have equal digests. Taken over what was read, so that fields of a newer version count.
     #[must_use]
-    pub fn digest(json: &serde_json::Value) -> String {
-        let mut json = json.clone();
+    pub fn digest(json: &Value) -> String {
+        let mut json = sorted(json);
         if let Some(fields) = json.as_object_mut() {
             fields.remove("revision");
             fields.remove("generation");
@@ -152,5 +153,18 @@ impl Policy {
             let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
             text
         })
+    }
+}
+
+/// `serde_json` sorts keys itself, unless some crate of the build switches its feature `preserve_order` on: operator and
+/// proxy are different builds.
+fn sorted(json: &Value) -> Value {
+    match json {
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.iter().collect();
+            fields.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        plain => plain.clone(),
     }
 }

@@ -27,14 +27,14 @@ const TIMEOUT_RANGE: std::ops::RangeInclusive<Duration> = Duration::from_millis(
 /// The policy that a pool declares, or every problem with its spec.
 pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<Problem>> {
     let name = pool.metadata.name.as_deref().unwrap_or_default();
+    let namespace = pool.metadata.namespace.as_deref().unwrap_or("default");
     let mut checker = Checker { pool: name, scope, problems: Vec::new() };
-    checker.name();
+    checker.metadata(namespace);
     checker.spec(&pool.spec);
     if !checker.problems.is_empty() {
         return Err(checker.problems);
     }
     let spec = &pool.spec;
-    let namespace = pool.metadata.namespace.as_deref().unwrap_or("default");
     let generation = pool.metadata.generation.unwrap_or_default();
     let mut policy = Policy::new(namespace, name, generation, port_of(spec.listener.port));
     policy.protocol = spec.protocol.unwrap_or_default();
@@ -89,11 +89,16 @@ impl Checker<'_> {
         }
     }
 
-    fn name(&mut self) {
+    fn metadata(&mut self, namespace: &str) {
+        self.require(
+            names::is_dns_label(namespace),
+            "metadata.namespace",
+            "a namespace must be a DNS label; give at most 63 lower-case letters, digits and hyphens, a letter or digit at both ends",
+        );
         let name = self.pool;
         let field = "metadata.name";
         self.require(
-            names::is_dns_label(name) && name.len() <= names::MAX_POOL_NAME,
+            names::is_pool_name(name),
             field,
             "a pool's name must be a DNS label; give at most 50 lower-case letters, digits and hyphens, a letter or digit at both ends",
         );
