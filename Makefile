@@ -1,0 +1,33 @@
+# Thin: a target calls cargo or one script. `make` says what there is.
+
+.DEFAULT_GOAL := help
+QUICK := --locked --profile quick
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## Install what demo, kind and test need (Debian packages)
+	tests/cluster/setup --install all
+
+demo: ## The story without a cluster; ARGS=--once runs it unattended
+	@tests/cluster/setup demo
+	@cargo build --quiet $(QUICK) -p evenkeel-proxy
+	@cargo run --quiet $(QUICK) -p evenkeel-tests --bin demo -- $(ARGS)
+
+kind: ## The story on a real cluster, which stays up
+	@tests/cluster/setup kind
+	@tests/kind/story
+
+kind-down: ## Remove that cluster
+	@tests/cluster/kind-down
+
+test: ## Every test that CI runs
+	tests/run
+
+golden: ## Rewrite the golden files; review the difference
+	UPDATE_GOLDEN=1 cargo test --locked -p evenkeel-crds --test golden
+
+crds: ## Rewrite the CRD's YAML, beside its types and in the chart
+	charts/generate
+
+.PHONY: help setup demo kind kind-down test golden crds
