@@ -3,11 +3,11 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 
 /// A duration in the format of GEP-2257: one to four numbers of at most five digits, each with its unit `h`, `m`, `s` or
 /// `ms`. Kept as written; [`GepDuration::parse`] reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct GepDuration(pub String);
 
@@ -59,6 +59,27 @@ fn take_group(text: &str) -> Result<(Duration, &str), DurationError> {
 impl fmt::Display for GepDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Written by hand, since a number without a unit is a common slip.
+impl<'de> Deserialize<'de> for GepDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(DurationVisitor)
+    }
+}
+
+struct DurationVisitor;
+
+impl Visitor<'_> for DurationVisitor {
+    type Value = GepDuration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration with its unit, for example 2s or 250ms")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<GepDuration, E> {
+        Ok(GepDuration(text.into()))
     }
 }
 

@@ -1,10 +1,12 @@
 //! A `BalancerPool` in a file: read strictly, with the line of everything that is wrong.
 
-mod lines;
+mod document;
+mod spelling;
+mod words;
 
 use std::fmt;
 
-use serde_ignored::Path;
+use serde_json::Value;
 
 use crate::{
     BalancerPool,
@@ -12,14 +14,14 @@ use crate::{
     table::RoutingTable,
     translate::{Inputs, Problem, translate},
 };
-use lines::Lines;
+use document::Document;
 
 /// Something wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileProblem {
-    /// The line, from 1, if it is known.
+    /// The line, from 1; none where the whole file is meant.
     pub line: Option<u32>,
-    /// The field, if the text could be read that far.
+    /// The field, if the text could be read that far: `spec.backends[1].weight`.
     pub field: Option<String>,
     /// What is wrong and what to do.
     pub message: String,
@@ -39,64 +41,111 @@ impl fmt::Display for FileProblem {
 
 /// Reads the text of a file and translates it: the table that a proxy on this machine runs on, or all that is wrong.
 pub fn table(text: &str, published: Option<&RoutingTable>, now: i64) -> Result<RoutingTable, Vec<FileProblem>> {
-    let (pool, lines) = read(text)?;
+    let document = document(text).map_err(|problem| vec![problem])?;
+    let pool = pool(&document)?;
     let inputs =
         Inputs { pool: &pool, services: &[], slices: &[], proxies: &[], published, now, scope: Scope::Machine };
     let translation = translate(&inputs);
     match translation.table {
         Some(table) if translation.problems.is_empty() => Ok(table),
-        _ => Err(translation.problems.iter().map(|problem| located(problem, &lines)).collect()),
+        _ => Err(translation.problems.iter().map(|problem| located(problem, &document)).collect()),
     }
 }
 
-/// Reads the pool and where its fields stand.
-fn read(text: &str) -> Result<(BalancerPool, Lines), Vec<FileProblem>> {
-    let lines = Lines::of(text).map_err(|error| vec![syntax(&error)])?;
-    let mut unknown = Vec::new();
-    let pool: Result<BalancerPool, _> = serde_yaml::with_deserializer_from_str(text, |yaml| {
-        serde_ignored::deserialize(yaml, |path| unknown.push(field_of(&path)))
-    });
-    let pool = pool.map_err(|error| vec![syntax(&error)])?;
-    let mut problems: Vec<_> = kind(&lines).into_iter().collect();
+/// The one document of the file, if it says that it is a pool.
+fn document(text: &str) -> Result<Document, FileProblem> {
+    let mut documents = Document::all(text).map_err(|error| syntax(&error))?.into_iter();
+    match (documents.next(), documents.next()) {
+        (Some(document), None) => match kind(&document) {
+            Some(problem) => Err(problem),
+            None => Ok(document),
+        },
+        (None, _) => Err(FileProblem::whole(None, "the file is empty; write a BalancerPool")),
+        (_, Some(second)) => Err(FileProblem::whole(
+            Some(second.line),
+            "a second document begins here; write each pool to a file of its own",
+        )),
+    }
+}
+
+/// kube's types take any `kind`.
+fn kind(document: &Document) -> Option<FileProblem> {
+    let json = document.to_json();
+    if !json.is_object() {
+        return Some(FileProblem::whole(Some(document.line), "this is no object; write a BalancerPool"));
+    }
+    let expected = [("apiVersion", "evenkeel.dev/v1alpha1"), ("kind", "BalancerPool")];
+    let (field, value) = expected.into_iter().find(|(field, value)| json[*field] != *value)?;
+    Some(FileProblem::at(document, field, format!("the file holds one BalancerPool; write {field}: {value}")))
+}
+
+/// The pool, or what there is of wrong types and of fields that do not exist.
+fn pool(document: &Document) -> Result<BalancerPool, Vec<FileProblem>> {
+    let (pool, mut unknown) = parse(document.to_json());
     // kube's type skips the two that name the object's kind.
     unknown.retain(|field| !matches!(field.as_str(), "apiVersion" | "kind"));
-    problems.extend(unknown.into_iter().map(|field| FileProblem {
-        line: lines.line(&field),
-        field: Some(field),
-        message: "there is no such field; check its spelling and its indentation, or remove it".into(),
-    }));
-    if problems.is_empty() { Ok((pool, lines)) } else { Err(problems) }
-}
-
-/// The object must say that it is a pool: kube's types take any `kind`.
-fn kind(lines: &Lines) -> Option<FileProblem> {
-    let expected = [("apiVersion", "evenkeel.dev/v1alpha1"), ("kind", "BalancerPool")];
-    expected.into_iter().find(|(field, value)| lines.value(field) != Some(*value)).map(|(field, value)| FileProblem {
-        line: lines.line(field),
-        field: Some(field.into()),
-        message: format!("the file holds one BalancerPool; write {field}: {value}"),
-    })
-}
-
-fn located(problem: &Problem, lines: &Lines) -> FileProblem {
-    FileProblem {
-        line: lines.line(&problem.field),
-        field: Some(problem.field.clone()),
-        message: problem.message.clone(),
+    let mut problems: Vec<_> =
+        unknown.into_iter().map(|field| FileProblem::at(document, &field, no_such_field(&field))).collect();
+    match pool {
+        Ok(pool) if problems.is_empty() => return Ok(pool),
+        Ok(_) => {}
+        Err(error) => problems.push(mistyped(document, &error)),
     }
+    problems.sort_by_key(|problem| problem.line);
+    Err(problems)
+}
+
+type Typed = Result<BalancerPool, serde_path_to_error::Error<serde_json::Error>>;
+
+fn parse(json: Value) -> (Typed, Vec<String>) {
+    let mut unknown = Vec::new();
+    let mut on_unknown = |path: serde_ignored::Path| unknown.push(field_of(&path));
+    let pool = serde_path_to_error::deserialize(serde_ignored::Deserializer::new(json, &mut on_unknown));
+    (pool, unknown)
+}
+
+fn no_such_field(field: &str) -> String {
+    match spelling::suggestion(field) {
+        Some(name) => format!("there is no such field; did you mean {name}?"),
+        None => "there is no such field; check its spelling and its indentation, or remove it".into(),
+    }
+}
+
+fn mistyped(document: &Document, error: &serde_path_to_error::Error<serde_json::Error>) -> FileProblem {
+    let path = match error.path().to_string() {
+        root if root == "." => String::new(),
+        path => path,
+    };
+    let inner = error.inner().to_string();
+    match words::of_value(&inner) {
+        (message, None) => FileProblem::at(document, &path, message),
+        (message, Some(missing)) if path.is_empty() => FileProblem::at(document, missing, message),
+        (message, Some(missing)) => FileProblem::at(document, &format!("{path}.{missing}"), message),
+    }
+}
+
+fn located(problem: &Problem, document: &Document) -> FileProblem {
+    FileProblem::at(document, &problem.field, problem.message.clone())
 }
 
 fn syntax(error: &serde_yaml::Error) -> FileProblem {
-    let error = error.without_snippet();
-    FileProblem {
-        line: error.location().and_then(|location| u32::try_from(location.line()).ok()),
-        field: None,
-        message: error.to_string(),
+    let line = error.location().and_then(|location| u32::try_from(location.line()).ok());
+    FileProblem::whole(line, &words::of_syntax(error))
+}
+
+impl FileProblem {
+    fn at(document: &Document, field: &str, message: String) -> Self {
+        Self { line: Some(document.line_of(field)), field: Some(field.into()), message }
+    }
+
+    fn whole(line: Option<u32>, message: &str) -> Self {
+        Self { line, field: None, message: message.into() }
     }
 }
 
 /// `spec.backends[1].weight`
-fn field_of(path: &Path) -> String {
+fn field_of(path: &serde_ignored::Path) -> String {
+    use serde_ignored::Path;
     match path {
         Path::Root => String::new(),
         Path::Seq { parent, index } => format!("{}[{index}]", field_of(parent)),

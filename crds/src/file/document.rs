@@ -1,4 +1,4 @@
-//! On which line of a YAML document each field stands.
+//! A YAML document as plain data, with the line of everything in it.
 
 use std::fmt;
 
@@ -6,41 +6,55 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
 };
-use serde_yaml::Spanned;
+use serde_json::Value;
+use serde_yaml::{Error, Spanned};
 
-/// The lines of a document's fields.
-pub(super) struct Lines(Node);
+/// How much aliases may add to a file: some lists of endpoints, but no tower of lists of lists ("billion laughs").
+const MAX_REPLAYED: usize = 20_000;
+
+/// How deep values may stand in each other. Twice as deep as `managedFields`, which `kubectl get -o yaml` shows; the parser
+/// recurses, and in a debug build 60 levels were too much for a thread's stack of 2 MiB.
+const MAX_DEPTH: usize = 24;
+
+/// A document of a file.
+pub(super) struct Document {
+    /// Where it begins.
+    pub(super) line: u32,
+    root: Node,
+}
 
 /// A value, and for its members the line on which each begins.
 enum Node {
     Map(Vec<(String, u32, Node)>),
     List(Vec<(u32, Node)>),
-    Scalar(String),
+    Scalar(Value),
 }
 
-impl Lines {
-    pub(super) fn of(text: &str) -> Result<Self, serde_yaml::Error> {
-        serde_yaml::from_str(text).map(Self)
+impl Document {
+    /// The documents of a file but the empty ones.
+    pub(super) fn all(text: &str) -> Result<Vec<Self>, Error> {
+        let limits = serde_yaml::alias_limits! { max_total_replayed_events: MAX_REPLAYED };
+        let budget = serde_yaml::budget! { max_depth: MAX_DEPTH };
+        let options = serde_yaml::options! { alias_limits: limits, budget: budget };
+        let documents: Vec<Spanned<Node>> = serde_yaml::from_multiple_with_options(text, options)?;
+        Ok(documents.into_iter().map(|root| Self { line: line_of(&root), root: root.value }).collect())
     }
 
     /// The line of a field such as `spec.backends[1].weight`; of the nearest that encloses it if it is not there.
-    pub(super) fn line(&self, field: &str) -> Option<u32> {
-        let mut line = None;
-        let mut node = &self.0;
+    pub(super) fn line_of(&self, field: &str) -> u32 {
+        let mut line = self.line;
+        let mut node = &self.root;
         for step in steps(field) {
             let Some((found, child)) = node.child(step) else { break };
-            line = Some(found);
+            line = found;
             node = child;
         }
         line
     }
 
-    /// The text of a scalar field.
-    pub(super) fn value(&self, field: &str) -> Option<&str> {
-        match steps(field).try_fold(&self.0, |node, step| Some(node.child(step)?.1))? {
-            Node::Scalar(text) => Some(text),
-            _ => None,
-        }
+    /// The document without its lines.
+    pub(super) fn to_json(&self) -> Value {
+        self.root.to_json()
     }
 }
 
@@ -68,11 +82,13 @@ impl Node {
             _ => None,
         }
     }
-}
 
-impl<'de> Deserialize<'de> for Lines {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Node::deserialize(deserializer).map(Self)
+    fn to_json(&self) -> Value {
+        match self {
+            Node::Map(members) => members.iter().map(|(key, _, node)| (key.clone(), node.to_json())).collect(),
+            Node::List(items) => items.iter().map(|(_, node)| node.to_json()).collect(),
+            Node::Scalar(value) => value.clone(),
+        }
     }
 }
 
@@ -117,27 +133,27 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Scalar(value.into()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Scalar(value.into()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Scalar(value.into()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Scalar(value.to_string()))
+        Ok(Node::Scalar(value.into()))
     }
 
     fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(String::new()))
+        Ok(Node::Scalar(Value::Null))
     }
 
     fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Scalar(String::new()))
+        Ok(Node::Scalar(Value::Null))
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
