@@ -49,7 +49,7 @@ use super::{Backend, BalancerPoolStatus, Listener, LoadBalancing, Proxy, Timeout
         .message("a pool's name has at most 50 characters and no dot, since a Service is named after it; choose a shorter one"),
     validation = Rule::new("self.metadata.name != 'operator'")
         .message("no pool may be named operator, since evenkeel-operator is the operator's own name; choose another one"),
-    validation = Rule::new("self.spec.backends.all(b, !has(b.service) || b.service.name != 'evenkeel-' + self.metadata.name)")
+    validation = Rule::new("self.spec.backends.all(b, !has(b.service) || !b.service.name.startsWith('evenkeel-') || b.service.name.substring(9) != self.metadata.name)")
         .message("a backend is the pool's own Service, so that its proxies would call themselves; name the Service of your application")
 )]
 #[serde(rename_all = "camelCase")]
