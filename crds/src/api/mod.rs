@@ -12,6 +12,7 @@ mod listener;
 mod pool;
 mod port;
 mod proxy;
+mod schema;
 mod status;
 mod timeouts;
 

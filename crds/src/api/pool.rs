@@ -52,6 +52,7 @@ use super::{Backend, BalancerPoolStatus, Listener, LoadBalancing, Proxy, Timeout
     validation = Rule::new("self.spec.backends.all(b, !has(b.service) || !b.service.name.startsWith('evenkeel-') || b.service.name.substring(9) != self.metadata.name)")
         .message("a backend is the pool's own Service, so that its proxies would call themselves; name the Service of your application")
 )]
+#[schemars(transform = super::schema::tidy)]
 #[serde(rename_all = "camelCase")]
 pub struct BalancerPoolSpec {
     /// What the listener speaks. HTTP is HTTP/1.1, and the default.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What the operator reports of a pool: counts and conditions, no lists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = super::schema::tidy)]
 #[serde(rename_all = "camelCase")]
 pub struct BalancerPoolStatus {
     /// The generation of the spec that this status speaks of.
