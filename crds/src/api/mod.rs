@@ -1,6 +1,6 @@
 //! `evenkeel.dev/v1alpha1`: the types that users write, one file a concept.
 //!
-//! They are *raw*: optional fields stay optional, unions are structs with optional members. [`crate::translate`] resolves
+//! They are *raw*: optional fields stay optional, unions are structs with optional members. [`fn@crate::translate`] resolves
 //! them. A field is here only together with the code that honours it.
 
 #![allow(unreachable_pub)] // KubeSchema repeats each struct inside a function, where `pub` reaches nobody

@@ -1,0 +1,77 @@
+//! Every value that a proxy checks, on both sides of its bound.
+
+use evenkeel_crds::table::{ENDPOINTS_KEY, POLICY_KEY, Parts, TableError};
+use serde_json::{Value, json};
+
+use crate::{load, with};
+
+#[test]
+fn every_value_is_checked_on_both_sides_of_its_bound() {
+    let policy =
+        |at: &'static str, value: Value| with(POLICY_KEY, move |policy| *policy.pointer_mut(at).expect(at) = value);
+    let backends = |count: usize| {
+        let backend = |index| json!({ "name": format!("b{index}"), "weight": 1, "source": "static" });
+        policy("/backends", (0..count).map(backend).collect())
+    };
+    let port = |port: u32, bind: u32| policy("/listener", json!({ "port": port, "bindPort": bind }));
+    let row = |row: Value| with(ENDPOINTS_KEY, move |rows| rows["backends"]["main"] = json!([row]));
+    let no_rows = |mut parts: Parts| {
+        parts.data.insert(ENDPOINTS_KEY.into(), r#"{"backends":{}}"#.into());
+        parts
+    };
+    for good in [
+        port(1, 10_001),
+        port(1023, 11_023),
+        port(1024, 1024),
+        port(9439, 9439),
+        port(9441, 9441),
+        port(65_535, 65_535),
+        policy("/timeouts/connectMs", json!(1)),
+        policy("/timeouts/connectMs", json!(3_600_000)),
+        policy("/timeouts/responseHeaderMs", json!(1)),
+        policy("/timeouts/responseHeaderMs", json!(3_600_000)),
+        policy("/backends/0/weight", json!(0)),
+        policy("/backends/0/weight", json!(1_000_000)),
+        no_rows(policy("/backends/0/name", json!("a".repeat(63)))),
+        no_rows(backends(1)),
+        no_rows(backends(64)),
+        policy("/pool", json!("a".repeat(50))),
+        row(json!(["10.0.0.1", 1, 0, "", "r", 0, ""])),
+        row(json!(["10.0.0.1", 65_535, 1_000_000, "", "d", i64::MIN, ""])),
+        row(json!(["2001:db8::1", 1, 1, "", "r", i64::MAX, ""])),
+        with(ENDPOINTS_KEY, |rows| rows["backends"]["main"][1][0] = rows["backends"]["main"][0][0].clone()),
+    ] {
+        load(&good).unwrap_or_else(|error| panic!("{error}: {good:?}"));
+    }
+    for bad in [
+        port(0, 10_000),
+        port(1023, 1023),
+        port(1024, 11_024),
+        port(9440, 9440),
+        port(8080, 8081),
+        policy("/timeouts/connectMs", json!(0)),
+        policy("/timeouts/connectMs", json!(3_600_001)),
+        policy("/timeouts/responseHeaderMs", json!(0)),
+        policy("/timeouts/responseHeaderMs", json!(3_600_001)),
+        policy("/backends/0/weight", json!(1_000_001)),
+        policy("/backends/0/name", json!("")),
+        no_rows(policy("/backends/0/name", json!("a".repeat(64)))),
+        no_rows(backends(0)),
+        no_rows(backends(65)),
+        no_rows(with(POLICY_KEY, |policy| policy["backends"] = json!([policy["backends"][0], policy["backends"][0]]))),
+        policy("/pool", json!("")),
+        policy("/pool", json!("a".repeat(51))),
+        policy("/pool", json!("a\nb")),
+        policy("/namespace", json!("")),
+        policy("/namespace", json!("a/b")),
+        row(json!(["10.0.0.1", 0, 1, "", "r", 0, ""])),
+        row(json!(["10.0.0.1", 1, 1_000_001, "", "r", 0, ""])),
+        row(json!(["127.0.0.1", 1, 1, "", "r", 0, ""])),
+        row(json!(["::ffff:169.254.169.254", 1, 1, "", "r", 0, ""])),
+        with(ENDPOINTS_KEY, |rows| rows["backends"]["other"] = json!([])),
+        with(ENDPOINTS_KEY, |rows| rows["backends"]["main"][1] = rows["backends"]["main"][0].clone()),
+    ] {
+        let error = load(&bad).expect_err(&format!("{bad:?}"));
+        assert!(matches!(error, TableError::Value(_)), "{error}");
+    }
+}
