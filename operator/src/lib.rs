@@ -1,1 +1,31 @@
-//! x
+//! The operator: from BalancerPools, Services and EndpointSlices to published tables, proxies and status.
+//!
+//! ```text
+//!            ┌────────────── World ──────────────┐
+//! watches ──▶│ caches, index: who must look again│
+//!            └──────┬──────────┬──────────┬──────┘
+//!                   ▼          ▼          ▼
+//!                publish ───▶ own ─────▶ report      three lanes, each one pool at a time
+//!               ConfigMap   Deployment   status
+//! ```
+//!
+//! What is decided is pure: `publish::plan`, `own::desired`, `report::conditions` take what is known and return what is to be
+//! written. The lanes only carry it out.
+
+pub mod admin;
+pub mod cluster;
+pub mod context;
+pub mod error;
+pub mod findings;
+pub mod key;
+pub mod kind;
+pub mod lane;
+pub mod logs;
+pub mod metrics;
+pub mod options;
+pub mod own;
+pub mod ownership;
+pub mod publish;
+pub mod report;
+pub mod run;
+pub mod watch;

@@ -1,0 +1,69 @@
+//! What all lanes share.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use kube::Client;
+
+use crate::{cluster::Wake, cluster::World, findings::Board, lane::Lane, metrics::Metrics, options::ProxyOptions};
+
+/// What all lanes share.
+pub struct Context {
+    /// The way to the API server.
+    pub client: Client,
+    /// How proxies are run.
+    pub proxy: ProxyOptions,
+    /// Counts what is done.
+    pub metrics: Arc<Metrics>,
+    /// What the lanes found out.
+    pub board: Board,
+    /// Pools whose table is to be looked at.
+    pub publish: Lane,
+    /// Pools whose other objects are to be looked at.
+    pub own: Lane,
+    /// Pools whose status is to be looked at.
+    pub report: Lane,
+    world: Mutex<World>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive() // a client has no Debug, and the world is large
+    }
+}
+
+impl Context {
+    /// A context that knows nothing of the cluster yet.
+    #[must_use]
+    pub fn new(client: Client, proxy: ProxyOptions, metrics: Arc<Metrics>) -> Self {
+        Self {
+            client,
+            proxy,
+            metrics,
+            board: Board::default(),
+            publish: Lane::new("publish"),
+            own: Lane::new("own"),
+            report: Lane::new("report"),
+            world: Mutex::default(),
+        }
+    }
+
+    /// What is known of the cluster. Held for moments only: never across a wait.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        // A panic between two changes leaves an index that is behind: the next event of the object mends it.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes who must look again.
+    pub fn wake(&self, wakes: impl IntoIterator<Item = Wake>) {
+        for wake in wakes {
+            match wake {
+                Wake::Publish(key) => self.publish.wake(&key),
+                Wake::Own(key) => self.own.wake(&key),
+                Wake::Report(key) => self.report.wake(&key),
+            }
+        }
+    }
+}

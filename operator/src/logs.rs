@@ -1,0 +1,20 @@
+//! Logs: fields first, then a sentence, as text for people or as JSON.
+
+use std::io::{self, IsTerminal as _};
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::options::{LogFormat, LogOptions};
+
+/// Starts to write logs to standard error.
+pub fn start(options: &LogOptions) -> anyhow::Result<()> {
+    let filter: EnvFilter =
+        options.level.parse().with_context(|| format!("--log-level {:?} cannot be read", options.level))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let started = match options.format {
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("logs cannot be started: {error}"))
+}
