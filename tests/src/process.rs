@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -67,9 +67,22 @@ pub enum ChildError {
 impl ChildGuard {
     /// Starts the command with no input and its output kept; the process gets SIGKILL when ours ends, even by SIGKILL.
     pub fn spawn(mut command: Command) -> Result<Self, ChildError> {
+        command.stdin(Stdio::null());
+        Self::start(command).map(|(guard, _)| guard)
+    }
+
+    /// The same with a standard input that stays open until the second value is dropped.
+    pub fn spawn_with_input(mut command: Command) -> Result<(Self, ChildStdin), ChildError> {
+        command.stdin(Stdio::piped());
+        let (guard, input) = Self::start(command)?;
+        let input = input.ok_or_else(|| guard.fail(io::ErrorKind::BrokenPipe.into()))?;
+        Ok((guard, input))
+    }
+
+    fn start(mut command: Command) -> Result<(Self, Option<ChildStdin>), ChildError> {
         let name = command.get_program().to_string_lossy().into_owned();
         let fail = |error| ChildError::Io { name: name.clone(), error };
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = spawn_from_lasting_thread(command).map_err(fail)?;
         let pidfd = open_pidfd(&mut child).map_err(fail)?;
         let stdout = child.stdout.take().map(|stream| Lines::collect(format!("stdout of {name}"), stream));
@@ -77,7 +90,8 @@ impl ChildGuard {
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(fail(io::ErrorKind::BrokenPipe.into()));
         };
-        Ok(Self { name, child, pidfd, stdout, stderr })
+        let input = child.stdin.take();
+        Ok((Self { name, child, pidfd, stdout, stderr }, input))
     }
 
     /// The process id.
