@@ -190,7 +190,40 @@ fn a_newcomer_among_many_gets_no_burst() {
     assert!(counts.values().all(|count| (1..=3).contains(count)), "{:?}", counts.values().max());
 }
 
+#[test]
+fn a_backend_that_was_away_gets_its_share_at_once() {
+    let mut proxy = Proxy::new(&table(&[(1, &[1]), (99, &[1])]));
+    proxy.names(60);
+    proxy.load(&table(&[(0, &[1]), (1, &[1])]));
+    proxy.names(3);
+    proxy.load(&table(&[(1, &[1]), (4, &[1])]));
+    let picks = proxy.names(10);
+    assert_eq!(picks.matches('a').count(), 2, "{picks}");
+}
+
 proptest! {
+    #[test]
+    fn after_any_row_of_tables_the_next_cycle_is_exact(
+        rows in prop::collection::vec((prop::collection::vec(0u32..=100, 3), 0usize..70), 1..20),
+    ) {
+        let of = |weights: &[u32]| {
+            let backends: Vec<(u32, &[u32])> = weights.iter().map(|weight| (*weight, [1].as_slice())).collect();
+            table(&backends)
+        };
+        let mut proxy = Proxy::new(&of(&[1, 1, 1]));
+        for (weights, picks) in rows.iter().filter(|(weights, _)| weights.iter().any(|weight| *weight > 0)) {
+            proxy.load(&of(weights));
+            proxy.names(*picks);
+        }
+        let last = [60, 30, 10];
+        proxy.load(&of(&last));
+        let picked = proxy.names(100);
+        for (name, weight) in ['a', 'b', 'c'].into_iter().zip(last) {
+            let count = picked.matches(name).count();
+            prop_assert!(count.abs_diff(weight as usize) <= 2, "{name}: {count} of {weight}");
+        }
+    }
+
     #[test]
     fn over_a_cycle_counts_equal_weights(
         weights in prop::collection::vec(0u32..20, 1..40),

@@ -147,16 +147,20 @@ fn enter(turns: &mut Turns, serial: u64, before: u64, epoch: u64) {
 }
 
 /// Credit is in units of weight: when the sum of weights changes it is scaled along. Unscaled, a credit of a million from
-/// weights of a million would win the next hundred thousand picks under weights of one.
+/// weights of a million would win the next hundred thousand picks under weights of one. Who was away has none, since the
+/// units of his time are forgotten; and what leavers took along is made good, so that it sums up to 0 as ever.
 fn rescale<T: Turn>(totals: &mut HashMap<u64, u64>, of: u64, candidates: &[T], turns: &mut [Turns]) {
     let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight())).sum();
     let before = totals.insert(of, total).unwrap_or(total);
-    if before == total || before == 0 {
-        return;
-    }
+    let mut sum = 0;
     for candidate in candidates {
-        let credit = &mut turns[candidate.slot()].credit;
-        let scaled = i128::from(*credit) * i128::from(total) / i128::from(before);
-        *credit = i64::try_from(scaled).unwrap_or(0);
+        let turns = &mut turns[candidate.slot()];
+        let scaled = i128::from(turns.credit) * i128::from(total) / i128::from(before.max(1));
+        turns.credit = if turns.joined { 0 } else { i64::try_from(scaled).unwrap_or(0) };
+        sum += turns.credit;
+    }
+    let excess = sum / i64::try_from(candidates.len()).unwrap_or(i64::MAX).max(1);
+    for candidate in candidates {
+        turns[candidate.slot()].credit -= excess;
     }
 }
