@@ -51,15 +51,16 @@ impl Control {
     pub(crate) fn apply(&mut self, update: Update) -> Result<(), Refusal> {
         let Self { pools, registry, listeners, retired, shared, seed } = self;
         let pool = &mut pools[update.pool];
-        let applied = pool.take_in(update.seen).and_then(|table| {
-            let Some(table) = table else { return Ok(()) };
+        let applied = pool.take_in(update.seen).and_then(|taken| {
+            let Some(taken) = taken else { return Ok(()) };
+            let table = &taken.table;
             let bound = listeners.bind(update.pool, table.policy.listener.bind_port)?;
-            let view = Arc::new(View::of(Arc::new(Plan::compile(&table, registry, *seed))));
+            let view = Arc::new(View::of(Arc::new(Plan::compile(table, registry, *seed))));
             retired.extend(shared.pools[update.pool].view.swap(Some(view)));
             if let Some(bound) = bound {
                 listeners.open(bound);
             }
-            pool.in_force(table);
+            pool.in_force(taken);
             Ok(())
         });
         pool.note(&applied);

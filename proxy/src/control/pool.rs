@@ -23,13 +23,19 @@ pub(crate) struct Expected {
 pub(crate) struct PoolControl {
     expected: Expected,
     table: Option<RoutingTable>,
-    /// The parts of `table`, if it came in parts.
+    /// The parts of `table`, if it came in parts: of no other, else what they are compared with is not what they say.
     parts: Parts,
     since: SystemTime,
     refusal: Option<Refusal>,
     pub(super) loads: u64,
     pub(super) refusals: u64,
     pub(super) unknown_fields: u64,
+}
+
+/// A table that is good, and the parts that it came in.
+pub(super) struct Taken {
+    pub(super) table: RoutingTable,
+    parts: Parts,
 }
 
 impl PoolControl {
@@ -55,15 +61,11 @@ impl PoolControl {
     }
 
     /// Reads and checks a table. None: it is the one in force.
-    pub(super) fn take_in(&mut self, seen: Result<Seen, String>) -> Result<Option<RoutingTable>, Refusal> {
-        let table = match seen.map_err(Refusal::new)? {
-            Seen::Table(table) => *table,
+    pub(super) fn take_in(&mut self, seen: Result<Seen, String>) -> Result<Option<Taken>, Refusal> {
+        let (table, parts) = match seen.map_err(Refusal::new)? {
+            Seen::Table(table) => (*table, Parts::default()),
             Seen::Parts(parts) if self.table.is_some() && parts == self.parts => return Ok(None),
-            Seen::Parts(parts) => {
-                let table = self.decode(&parts)?;
-                self.parts = parts;
-                table
-            }
+            Seen::Parts(parts) => (self.decode(&parts)?, parts),
         };
         table.check(self.expected.scope)?;
         let Expected { namespace, name, .. } = &self.expected;
@@ -72,7 +74,7 @@ impl PoolControl {
             let found = format!("{}/{}", policy.namespace, policy.pool);
             return Err(Refusal::new(format!("the table is of pool {found}, not of {namespace}/{name}")));
         }
-        Ok(Some(table))
+        Ok(Some(Taken { table, parts }))
     }
 
     /// Parses the parts whose bytes changed.
@@ -106,7 +108,8 @@ impl PoolControl {
     }
 
     /// Notes that the workers have this table now.
-    pub(super) fn in_force(&mut self, table: RoutingTable) {
+    pub(super) fn in_force(&mut self, taken: Taken) {
+        let Taken { table, parts } = taken;
         let policy = &table.policy;
         let changed = self.table.as_ref().is_none_or(|before| before.policy != *policy);
         if changed {
@@ -121,21 +124,17 @@ impl PoolControl {
         }
         self.loads += 1;
         self.table = Some(table);
+        self.parts = parts;
     }
 
     /// Remembers a refusal until a table is taken.
     pub(super) fn note(&mut self, applied: &Result<(), Refusal>) {
         if let Err(refusal) = applied {
             self.refusals += 1;
-            // What was refused is read again when it comes again.
-            if self.table.is_none() {
-                self.parts = Parts::default();
-            }
-            let message = &refusal.message;
             tracing::warn!(
                 namespace = self.namespace(),
                 pool = self.name(),
-                message,
+                refusal = refusal.message,
                 "table refused; the last good one stays"
             );
         }
@@ -165,3 +164,7 @@ impl PoolControl {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;
