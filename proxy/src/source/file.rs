@@ -4,18 +4,26 @@
 //! file is small.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::Read,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use evenkeel_crds::{RoutingTable, file};
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, sleep},
+};
 
 use super::{Seen, Update};
 
 /// An edit is in force within a second: this leaves the rest to the proxy.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// What is the same after so long is what the editor meant.
+const SETTLED: Duration = Duration::from_millis(20);
+/// A second: then the newest, of a file that is written all the time.
+const MAX_LOOKS: u32 = 50;
 /// Nobody writes a pool of a mebibyte; somebody may name the wrong file.
 const MAX_BYTES: u64 = 1024 * 1024;
 
@@ -28,11 +36,19 @@ pub(crate) fn read(path: &Path) -> Result<(String, RoutingTable), String> {
 
 fn contents(path: &Path) -> Result<String, String> {
     let of = |error| format!("{}: {error}", path.display());
-    let size = fs::metadata(path).map_err(of)?.len();
-    if size > MAX_BYTES {
-        return Err(format!("{}: {size} bytes are no BalancerPool, {MAX_BYTES} at most are read", path.display()));
+    let mut bytes = Vec::new();
+    // Not by its size: that of a device or a pipe is 0.
+    File::open(path).map_err(of)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(of)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("{}: a BalancerPool has at most {MAX_BYTES} bytes", path.display()));
     }
-    fs::read_to_string(path).map_err(of)
+    String::from_utf8(bytes).map_err(|_| format!("{}: this is no text in UTF-8", path.display()))
+}
+
+/// What a file holds now. A pipe would hold control up until somebody writes to it.
+fn watched(path: &Path) -> Result<String, String> {
+    let kind = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if kind.is_file() { contents(path) } else { Err(format!("{}: this is no regular file", path.display())) }
 }
 
 fn translate(path: &Path, text: &str) -> Result<RoutingTable, String> {
@@ -46,6 +62,19 @@ fn translate(path: &Path, text: &str) -> Result<RoutingTable, String> {
     })
 }
 
+/// Waits until a file stays the same: an editor may be in the midst of writing, and half a pool can be a pool.
+async fn settled(path: &Path, mut text: Result<String, String>) -> Result<String, String> {
+    for _ in 0..MAX_LOOKS {
+        sleep(SETTLED).await;
+        let again = watched(path);
+        if again == text {
+            break;
+        }
+        text = again;
+    }
+    text
+}
+
 /// Tells of every change of a file, until control is gone. `before` is its text as already known.
 pub(crate) async fn watch(pool: usize, path: PathBuf, before: String, updates: mpsc::Sender<Update>) {
     let mut before = Ok(before);
@@ -53,7 +82,11 @@ pub(crate) async fn watch(pool: usize, path: PathBuf, before: String, updates: m
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let text = contents(&path);
+        let text = watched(&path);
+        if text == before {
+            continue;
+        }
+        let text = settled(&path, text).await;
         if text == before {
             continue;
         }
