@@ -8,7 +8,9 @@ const MOST_BY_DEFAULT: usize = 4;
 /// The number of workers by default. `request_millis` is the container's CPU request (downward API), in thousandths.
 #[must_use]
 pub(crate) fn by_default(request_millis: Option<u64>) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let cores =
+        allowed_cores(&status).or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
     choose(limit_millis(), request_millis, cores)
 }
 
@@ -16,6 +18,14 @@ fn choose(limit_millis: Option<u64>, request_millis: Option<u64>, cores: usize) 
     let whole = |millis: u64| usize::try_from(millis.div_ceil(1000)).unwrap_or(cores);
     let threads = limit_millis.or(request_millis.filter(|millis| *millis > 0)).map_or(MOST_BY_DEFAULT, whole);
     threads.clamp(1, cores)
+}
+
+/// The cores that this process may run on. The standard library would count a CPU limit in, and round it down.
+fn allowed_cores(status: &str) -> Option<usize> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"))?;
+    let ones = mask.trim().split(',').map(|word| u64::from_str_radix(word, 16).map(u64::count_ones));
+    let cores = ones.sum::<Result<u32, _>>().ok().filter(|cores| *cores > 0)?;
+    usize::try_from(cores).ok()
 }
 
 /// The CPU limit of this process's control group, in thousandths of a core: version 2, else version 1.
@@ -47,6 +57,15 @@ mod tests {
         assert_eq!(choose(None, Some(0), 8), 4);
         assert_eq!(choose(None, None, 2), 2);
         assert_eq!(choose(Some(64_000), None, 2), 2);
+    }
+
+    #[test]
+    fn cores_are_counted_whatever_the_limit() {
+        assert_eq!(allowed_cores("Name:\tx\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n"), Some(2));
+        assert_eq!(allowed_cores("Cpus_allowed:\tff,ffffffff\n"), Some(40));
+        assert_eq!(allowed_cores("Cpus_allowed:\t\n"), None);
+        assert_eq!(allowed_cores(""), None);
+        assert!(by_default(None) >= 1);
     }
 
     #[test]
