@@ -1,6 +1,9 @@
 //! `evenkeel-proxy`: the data plane.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
 
 use clap::Parser;
 use evenkeel_proxy::{
@@ -30,8 +33,11 @@ fn main() -> ExitCode {
 
 /// Logs go to standard error; standard output is for what was asked for.
 fn log(options: &Run) {
-    let logs =
-        tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(LevelFilter::from_level(options.log_level));
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let logs = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .with_max_level(LevelFilter::from_level(options.log_level));
     match options.log_format {
         LogFormat::Text => logs.with_target(false).init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
