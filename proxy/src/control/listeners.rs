@@ -40,7 +40,9 @@ impl Listeners {
         let address = SocketAddr::new(self.address, port);
         match worker::bind(address, self.workers.len()) {
             Ok(sockets) => Ok(Some(Bound { pool, port, sockets })),
-            Err(error) => Err(Refusal::new(format!("cannot listen on {address}: {error}"))),
+            Err(error) => Err(Refusal::new(format!(
+                "cannot listen on {address}: {error}; free the port, or choose another spec.listener.port or --bind"
+            ))),
         }
     }
 
