@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+    atomic::{
+        AtomicUsize,
+        Ordering::{Acquire, Relaxed, Release},
+    },
 };
 
 use arc_swap::ArcSwapOption;
@@ -40,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) stage: watch::Receiver<Stage>,
     /// Open client connections of each worker. Written when one is accepted, handed over or closed.
     connections: Box<[Count]>,
+    /// Listeners that workers accept on. Written when one begins and when it is closed.
+    listeners: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +89,12 @@ impl Shared {
     /// For so many workers.
     #[must_use]
     pub(crate) fn new(pools: Vec<Arc<Pool>>, threads: usize, stage: watch::Receiver<Stage>) -> Self {
-        Self { pools, stage, connections: (0..threads).map(|_| Count::default()).collect() }
+        Self {
+            pools,
+            stage,
+            connections: (0..threads).map(|_| Count::default()).collect(),
+            listeners: AtomicUsize::new(0),
+        }
     }
 
     /// How many workers there are.
@@ -97,6 +107,20 @@ impl Shared {
     #[must_use]
     pub(crate) fn connections(&self) -> usize {
         self.connections.iter().map(|count| count.0.load(Relaxed)).sum()
+    }
+
+    /// Whether nothing is open any more: no connection, and no listener that could still bring one.
+    #[must_use]
+    pub(crate) fn is_closed(&self) -> bool {
+        // In this order: a listener's last connections are counted before it is closed.
+        self.listeners.load(Acquire) == 0 && self.connections() == 0
+    }
+
+    /// Counts a listener until the guard is dropped.
+    #[must_use]
+    pub(crate) fn count_listener(self: &Arc<Self>) -> ListenerGuard {
+        self.listeners.fetch_add(1, Relaxed);
+        ListenerGuard(Arc::clone(self))
     }
 
     /// Which worker serves a connection that `acceptor` accepted: another one only if it has at least two fewer, since
@@ -132,9 +156,31 @@ impl Drop for ConnectionGuard {
     }
 }
 
+/// A listener that is accepted on.
+#[derive(Debug)]
+pub(crate) struct ListenerGuard(Arc<Shared>);
+
+impl Drop for ListenerGuard {
+    fn drop(&mut self) {
+        self.0.listeners.fetch_sub(1, Release);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_closed_while_a_listener_may_bring_a_connection() {
+        let shared = Arc::new(Shared::new(Vec::new(), 2, watch::channel(Stage::Serving).1));
+        let listener = shared.count_listener();
+        assert!(!shared.is_closed());
+        let connection = shared.count_connection(1);
+        drop(listener);
+        assert!(!shared.is_closed());
+        drop(connection);
+        assert!(shared.is_closed());
+    }
 
     #[test]
     fn a_connection_goes_to_another_worker_only_if_it_has_two_fewer() {

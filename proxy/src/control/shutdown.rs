@@ -91,15 +91,13 @@ async fn interrupt(start: Instant, stage: &watch::Sender<Stage>, shared: &Arc<Sh
     all_closed(shared, start + INTERRUPTED_LIMIT).await;
 }
 
-/// Waits until no client connection is open, or until the deadline.
+/// Waits until no listener and no client connection is open, or until the deadline.
 async fn all_closed(shared: &Arc<Shared>, deadline: Instant) {
     let closed = async {
         let mut look = tokio::time::interval(LOOK);
-        // Not before a worker has had the time to take up what it just accepted.
-        look.tick().await;
         loop {
             look.tick().await;
-            if shared.connections() == 0 {
+            if shared.is_closed() {
                 return;
             }
         }

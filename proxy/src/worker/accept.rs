@@ -1,8 +1,7 @@
 //! Accepting connections, and passing some to a worker that has fewer.
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, rc::Rc, time::Duration};
 
-use futures::FutureExt;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -17,6 +16,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Accepts until told to stop, or until the process closes its listeners; then takes what already waits, so that nobody
 /// who was let in is lost.
 pub(super) async fn run(worker: Rc<Worker>, pool: usize, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let _counted = worker.shared.count_listener();
     let mut stage = worker.shared.stage.clone();
     loop {
         tokio::select! {
@@ -32,8 +32,25 @@ pub(super) async fn run(worker: Rc<Worker>, pool: usize, listener: TcpListener, 
             },
         }
     }
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        assign(&worker, pool, stream, peer);
+    let Ok(mut listener) = listener.into_std() else { return };
+    while let Some((stream, peer)) = next_waiting(&mut listener) {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => assign(&worker, pool, stream, peer),
+            Err(error) => tracing::warn!(%peer, %error, "a connection cannot be taken up"),
+        }
+    }
+}
+
+/// The next connection in the queue. The system is asked: tokio may not have heard of it yet, and stops after a while to let
+/// others run.
+fn next_waiting(listener: &mut std::net::TcpListener) -> Option<(std::net::TcpStream, SocketAddr)> {
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) if stream.set_nonblocking(true).is_ok() => return Some((stream, peer)),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+            Err(_) => return None,
+        }
     }
 }
 
