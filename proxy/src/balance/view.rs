@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::{BackendState, Plan, PlannedBackend, PlannedEndpoint};
+use super::{BackendState, EndpointState, Plan, PlannedBackend, PlannedEndpoint};
 
 /// The candidates of a plan. Immutable; swapped by pointer.
 #[derive(Debug)]
@@ -52,6 +52,15 @@ impl View {
         let all = plan.backends.iter().flat_map(|backend| &backend.endpoints);
         let kept = all.filter(|endpoint| ready(endpoint)).map(|endpoint| endpoint.state.address).collect();
         Self { epoch: EPOCH.fetch_add(1, Relaxed), backends, kept, plan }
+    }
+}
+
+impl View {
+    /// Whether a candidate is left that was not tried.
+    #[must_use]
+    pub fn has_untried(&self, tried: &[Arc<EndpointState>]) -> bool {
+        let untried = |endpoint: &PlannedEndpoint| !tried.iter().any(|tried| Arc::ptr_eq(tried, &endpoint.state));
+        self.backends.iter().any(|backend| backend.endpoints.iter().any(untried))
     }
 }
 

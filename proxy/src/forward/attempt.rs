@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     RequestBody, ResponseBody, answer,
-    body::{Relay, Written},
+    body::{Fault, Relay, Written},
     exchange::Exchange,
     fields,
     request::Outgoing,
@@ -16,14 +16,8 @@ use super::{
 };
 use crate::{
     balance::{EndpointState, Picked, Reason, View},
-    upstream::{Connection, connect},
+    upstream::{Connection, Need, connect},
 };
-
-/// Where the next attempt goes.
-enum Target {
-    Any,
-    Fresh(Picked),
-}
 
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
 pub(super) async fn forward(mut exchange: Exchange, mut outgoing: Outgoing) -> Response<ResponseBody> {
@@ -33,51 +27,51 @@ pub(super) async fn forward(mut exchange: Exchange, mut outgoing: Outgoing) -> R
     exchange.count_request();
     let mut history = History::default();
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
-    let mut target = Target::Any;
-    let mut last = None;
+    let Ok(mut picked) = exchange.pick(&view, &tried) else {
+        return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
+    };
     loop {
-        let fresh = matches!(target, Target::Fresh(_));
-        let picked = match target {
-            Target::Fresh(picked) => picked,
-            Target::Any => match exchange.pick(&view, &tried) {
-                Ok(picked) => picked,
-                Err(_) => return give_up(exchange, last),
-            },
-        };
+        let fresh = history.distrusts_kept();
         let failure = match attempt(&exchange, &view, &picked, &mut outgoing, fresh).await {
             Ok((response, connection)) => return relay(exchange, &picked, &outgoing, response, connection),
             Err(failure) => failure,
         };
         let next = history.decide(failure, outgoing.can_repeat());
-        if next == Next::GiveUp || !exchange.take_retry(failure.reason(), view.plan.fleet) {
-            return give_up(exchange, Some(failure));
+        if next == Next::OtherEndpoint {
+            tried.push(Arc::clone(&picked.endpoint));
         }
-        last = Some(failure);
-        target = if next == Next::SameEndpoint {
-            Target::Fresh(picked)
-        } else {
-            tried.push(picked.endpoint);
-            Target::Any
-        };
+        let possible = next != Next::GiveUp && view.has_untried(&tried);
+        if !possible || !exchange.take_retry(failure.reason(), view.plan.fleet) {
+            return give_up(exchange, failure, outgoing.written.fault());
+        }
+        if next == Next::OtherEndpoint {
+            match exchange.pick(&view, &tried) {
+                Ok(other) => picked = other,
+                Err(_) => return give_up(exchange, failure, None),
+            }
+        }
     }
 }
 
-/// The status of the last failure; 503 if no endpoint was tried.
-fn give_up(exchange: Exchange, last: Option<Failure>) -> Response<ResponseBody> {
-    let Some(failure) = last else {
-        return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
-    };
-    let reason = failure.reason();
+/// The status of the last failure; of the client's if that was the cause.
+fn give_up(exchange: Exchange, last: Failure, fault: Option<Fault>) -> Response<ResponseBody> {
+    if fault == Some(Fault::Left) {
+        exchange.leave();
+        return answer::failed(400, Reason::BadRequest, BODY_BROKEN); // for who only closed its sending side
+    }
+    let reason = fault.map_or(last.reason(), |_| Reason::BadRequest);
     let (status, detail) = match reason {
         Reason::ConnectTimeout => (504, "no connection to an endpoint in time"),
         Reason::ResponseTimeout => (504, "no answer from the endpoint in time"),
         Reason::ConnectFailed => (502, "no connection to an endpoint"),
         Reason::UpstreamProtocol => (502, "the endpoint's answer is not HTTP"),
-        Reason::BadRequest => (400, "the request's body is malformed or incomplete"),
+        Reason::BadRequest => (400, BODY_BROKEN),
         _ => (502, "the endpoint closed the connection before it answered"),
     };
     exchange.fail(status, reason, detail)
 }
+
+const BODY_BROKEN: &str = "the request's body is malformed or incomplete";
 
 type Answer = (Response<Incoming>, Connection);
 
@@ -91,7 +85,8 @@ async fn attempt(
 ) -> Result<Answer, Failure> {
     let address = picked.endpoint.address;
     let idle = &exchange.worker.idle;
-    let kept = if fresh { None } else { idle.take(exchange.pool.index, address, Instant::now()) };
+    let need = if outgoing.can_repeat() { Need::Likely } else { Need::Certain };
+    let kept = if fresh { None } else { idle.take(exchange.pool.index, address, need, Instant::now()) };
     let reused = kept.is_some();
     let mut connection = match kept {
         Some(connection) => connection,
@@ -121,7 +116,7 @@ async fn send(
     has_body: bool,
     limit: Duration,
 ) -> Option<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
-    let mut answer = std::pin::pin!(connection.try_send_request(request));
+    let mut answer = std::pin::pin!(connection.sender.try_send_request(request));
     if has_body {
         tokio::select! {
             biased;
@@ -141,7 +136,7 @@ fn classify(mut error: TrySendError<Request<RequestBody>>, outgoing: &mut Outgoi
         outgoing.take_back(request);
         return if reused { Failure::DeadUnsent } else { Failure::Connect(Reason::ConnectFailed) };
     }
-    if error.is_user() || error.is_body_write_aborted() {
+    if outgoing.written.fault().is_some() {
         Failure::Final(Reason::BadRequest)
     } else if error.is_parse() {
         Failure::Final(Reason::UpstreamProtocol)
@@ -168,6 +163,7 @@ fn relay(
         status: head.status.as_u16(),
         address: picked.endpoint.address,
         written: outgoing.written.clone(),
+        reset: outgoing.reset.clone(),
         held: Some((exchange, connection)),
     });
     let mut response = Response::new(body);

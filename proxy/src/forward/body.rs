@@ -2,7 +2,9 @@
 
 use std::{
     cell::{Cell, RefCell},
+    error::Error,
     future::poll_fn,
+    io,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
@@ -20,17 +22,42 @@ use crate::{
     upstream::Connection,
 };
 
-/// Whether a request has been written to its end: the response's time limit starts then.
+/// How far a request has been written: the response's time limit starts at its end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Written(Rc<WrittenState>);
 
 #[derive(Debug, Default)]
 struct WrittenState {
     done: Cell<bool>,
+    fault: Cell<Option<Fault>>,
     waker: RefCell<Option<Waker>>,
 }
 
+/// What a client did to its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It left, or stopped to send, before the end.
+    Left,
+    /// It sent what is not a body.
+    Malformed,
+}
+
+impl Fault {
+    fn of(error: &hyper::Error) -> Self {
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        match source.map(io::Error::kind) {
+            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Self::Malformed,
+            _ => Self::Left,
+        }
+    }
+}
+
 impl Written {
+    /// What the client did to the body, if that is why it did not come to its end.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.0.fault.get()
+    }
+
     fn set(&self) {
         self.0.done.set(true);
         if let Some(waker) = self.0.waker.take() {
@@ -80,8 +107,12 @@ impl Body for RequestBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = Pin::new(&mut *incoming).poll_frame(cx);
-        if matches!(frame, Poll::Ready(None)) || matches!(frame, Poll::Ready(Some(Ok(_))) if incoming.is_end_stream()) {
-            self.written.set();
+        let ended = incoming.is_end_stream();
+        match &frame {
+            Poll::Ready(Some(Err(error))) => self.written.0.fault.set(Some(Fault::of(error))),
+            Poll::Ready(Some(Ok(frame))) if !is_last(frame, ended) => {}
+            Poll::Ready(_) => self.written.set(),
+            Poll::Pending => {}
         }
         frame
     }
@@ -107,6 +138,8 @@ pub(crate) struct Relay {
     pub(super) status: u16,
     pub(super) address: SocketAddr,
     pub(super) written: Written,
+    /// For clients who take the end of the connection for the end of the body.
+    pub(super) reset: Option<Rc<Cell<bool>>>,
     /// None once the body is over.
     pub(super) held: Option<(Exchange, Connection)>,
 }
@@ -136,10 +169,22 @@ impl Relay {
     /// What was passed on cannot be taken back: the client sees the connection break, never a clean end.
     fn break_off(&mut self, error: &hyper::Error) {
         tracing::debug!(address = %self.address, %error, "response broken off");
-        if let Some((exchange, _)) = self.held.take() {
-            exchange.end(Outcome::failed(self.status, Reason::UpstreamClosed));
+        if let Some(reset) = &self.reset {
+            reset.set(true);
+        }
+        let Some((exchange, _)) = self.held.take() else { return };
+        match self.written.fault() {
+            // A request that breaks takes the connection upstream with it: no fault of the endpoint.
+            Some(Fault::Left) => exchange.leave(),
+            Some(Fault::Malformed) => exchange.end(Outcome::failed(self.status, Reason::BadRequest)),
+            None => exchange.end(Outcome::failed(self.status, Reason::UpstreamClosed)),
         }
     }
+}
+
+/// Whether nothing follows a frame: hyper asks no more after trailers.
+fn is_last(frame: &Frame<Bytes>, ended: bool) -> bool {
+    ended || frame.is_trailers()
 }
 
 impl Body for ResponseBody {
@@ -156,8 +201,8 @@ impl Body for ResponseBody {
             Poll::Pending => {}
             Poll::Ready(Some(Err(error))) => relay.break_off(error),
             Poll::Ready(None) => relay.complete(),
-            Poll::Ready(Some(Ok(_))) => {
-                if relay.incoming.is_end_stream() {
+            Poll::Ready(Some(Ok(frame))) => {
+                if is_last(frame, relay.incoming.is_end_stream()) {
                     relay.complete();
                 }
             }

@@ -58,6 +58,11 @@ impl Exchange {
         self.outcome = Some(outcome);
     }
 
+    /// Ends the exchange of a client that left.
+    pub(super) fn leave(self) {
+        self.end(Outcome::failed(CLIENT_CLOSED_REQUEST, Reason::ClientLeft));
+    }
+
     /// Ends the exchange with an answer of our own.
     pub(super) fn fail(self, status: u16, reason: Reason, detail: &str) -> Response<ResponseBody> {
         self.end(Outcome::failed(status, reason));

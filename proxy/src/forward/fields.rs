@@ -27,8 +27,9 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// The fields that `Connection` names, but those that frame or route the message: naming them has no effect.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok());
+    let values =
+        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let names = values.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
     names.filter(|name| ![header::HOST, header::CONTENT_LENGTH, header::TE].contains(name)).collect()
 }
 

@@ -10,7 +10,7 @@ mod retry;
 
 pub(crate) use body::{RequestBody, ResponseBody};
 
-use std::{net::IpAddr, rc::Rc};
+use std::{cell::Cell, net::IpAddr, rc::Rc};
 
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
@@ -28,13 +28,20 @@ pub(crate) struct Client {
     pub(crate) address: HeaderValue,
     /// Where it connected to, for those who send no `Host`.
     pub(crate) local: HeaderValue,
+    /// Set if the connection must end with a reset.
+    pub(crate) reset: Rc<Cell<bool>>,
 }
 
 impl Client {
     /// A client by its address and the one that it connected to.
     pub(crate) fn new(pool: usize, peer: IpAddr, local: std::net::SocketAddr) -> Self {
         let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { pool, address: value(peer.to_canonical().to_string()), local: value(local.to_string()) }
+        Self {
+            pool,
+            address: value(peer.to_canonical().to_string()),
+            local: value(local.to_string()),
+            reset: Rc::default(),
+        }
     }
 }
 
@@ -44,13 +51,13 @@ pub(crate) async fn serve(
     client: Rc<Client>,
     request: Request<Incoming>,
 ) -> Response<ResponseBody> {
-    let stage = *worker.shared.stage.borrow();
     let exchange = Exchange::new(&worker, client.pool);
     let mut response = match Outgoing::new(request, &client) {
         Ok(outgoing) => attempt::forward(exchange, outgoing).await,
         Err(refusal) => exchange.refuse(&refusal),
     };
-    if stage >= Stage::Closing {
+    // Asked now: the process may have been told to end while the endpoint took its time.
+    if *worker.shared.stage.borrow() >= Stage::Closing {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

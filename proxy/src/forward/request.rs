@@ -1,5 +1,7 @@
 //! A client's request as it goes to an endpoint: checked, stripped, in origin-form.
 
+use std::{cell::Cell, rc::Rc};
+
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri::PathAndQuery};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -23,23 +25,29 @@ pub(super) struct Outgoing {
     has_body: bool,
     /// How far the body has been written.
     pub(super) written: Written,
+    /// To be set if an answer breaks off: for clients who would take the end of the connection for its end.
+    pub(super) reset: Option<Rc<Cell<bool>>>,
 }
 
 impl Outgoing {
     pub(super) fn new(request: Request<Incoming>, client: &Client) -> Result<Self, Refusal> {
         let (mut head, body) = request.into_parts();
         refuse(&head.method, &head.headers)?;
+        check_host(&mut head.headers, head.version, client)?;
         let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         if let Some(authority) = head.uri.authority() {
             // Absolute-form: its authority replaces Host (RFC 9112 §3.2.2).
             let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BAD_HOST)?;
             head.headers.insert(header::HOST, host);
         }
-        check_host(&mut head.headers, head.version, client)?;
         fields::strip_hop_by_hop(&mut head.headers);
         head.headers.remove(header::EXPECT);
         fields::set_forwarded(&mut head.headers, &client.address);
         let has_body = !body.is_end_stream();
+        if has_body && body.size_hint().exact().is_none() {
+            // Said aloud: hyper drops the body of a GET or HEAD whose length it does not know.
+            head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         Ok(Self {
             method: head.method,
             uri: Uri::from(path),
@@ -47,6 +55,7 @@ impl Outgoing {
             body: has_body.then_some(body),
             has_body,
             written: Written::default(),
+            reset: (head.version < Version::HTTP_11).then(|| Rc::clone(&client.reset)),
         })
     }
 
@@ -88,11 +97,11 @@ fn refuse(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
     if [Method::CONNECT, Method::TRACE].contains(method) {
         return Err(Refusal { status: 405, detail: "CONNECT and TRACE are not served" });
     }
-    match headers.get(header::EXPECT) {
-        Some(value) if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
-            Err(Refusal { status: 417, detail: "Expect knows 100-continue alone" })
-        }
-        _ => Ok(()),
+    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(header::EXPECT).iter().all(known) {
+        Ok(())
+    } else {
+        Err(Refusal { status: 417, detail: "Expect knows 100-continue alone" })
     }
 }
 

@@ -54,6 +54,11 @@ impl Failure {
 }
 
 impl History {
+    /// Whether a kept connection turned out dead: others may be as old, so what follows goes on new ones.
+    pub(super) fn distrusts_kept(self) -> bool {
+        self.replaced
+    }
+
     /// Decides what follows, and remembers it. `can_repeat`: sending the request twice is harmless and possible.
     pub(super) fn decide(&mut self, failure: Failure, can_repeat: bool) -> Next {
         match failure {

@@ -7,7 +7,7 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
 
-use super::Connection;
+use super::{Connection, stream::UpstreamStream};
 use crate::balance::Reason;
 
 /// Unacknowledged for so long, a connection is dead: the peer's node is gone without a word.
@@ -48,6 +48,7 @@ pub(crate) async fn connect(address: SocketAddr, limit: Duration) -> Result<Conn
     };
     let mut builder = http1::Builder::new();
     builder.max_headers(MAX_FIELDS).max_header_size(MAX_HEAD_BYTES);
+    let (stream, probe) = UpstreamStream::new(stream);
     let handshake = builder.handshake(TokioIo::new(stream)).await;
     let (sender, driver) = handshake.map_err(|error| ConnectError::Http { address, error })?;
     tokio::task::spawn_local(async move {
@@ -55,7 +56,7 @@ pub(crate) async fn connect(address: SocketAddr, limit: Duration) -> Result<Conn
             tracing::debug!(%address, %error, "upstream connection ended");
         }
     });
-    Ok(sender)
+    Ok(Connection { sender, probe })
 }
 
 fn prepared(stream: TcpStream) -> io::Result<TcpStream> {

@@ -16,6 +16,15 @@ const MAX_IDLE: usize = 1024;
 /// A pool and an address in it: another pool may speak to the same address otherwise.
 type Key = (usize, SocketAddr);
 
+/// How sure a request must be of the connection that it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// It cannot be sent twice: the system is asked whether the connection is still there.
+    Certain,
+    /// If the connection turns out dead, it is sent on another.
+    Likely,
+}
+
 /// Idle connections of one thread.
 #[derive(Debug)]
 pub(crate) struct Idle {
@@ -36,19 +45,23 @@ impl Idle {
     }
 
     /// The connection that was used last, unless it is closed or too old.
-    pub(crate) fn take(&self, pool: usize, address: SocketAddr, now: Instant) -> Option<Connection> {
+    pub(crate) fn take(&self, pool: usize, address: SocketAddr, need: Need, now: Instant) -> Option<Connection> {
         let mut kept = self.kept.borrow_mut();
         loop {
             let (since, connection) = kept.by_key.get_mut(&(pool, address))?.pop()?;
             kept.count -= 1;
-            if connection.is_ready() && now.duration_since(since) < IDLE_LIMIT {
+            let alive = connection.sender.is_ready() && (need == Need::Likely || connection.probe.is_quiet());
+            if alive && now.duration_since(since) < IDLE_LIMIT {
                 return Some(connection);
             }
         }
     }
 
-    /// Keeps a connection, if there is room.
+    /// Keeps a connection, if it is alive and there is room.
     pub(crate) fn put(&self, pool: usize, address: SocketAddr, connection: Connection, now: Instant) {
+        if connection.sender.is_closed() {
+            return;
+        }
         let kept = &mut *self.kept.borrow_mut();
         let mine = kept.by_key.entry((pool, address)).or_default();
         if mine.len() < self.per_endpoint && kept.count < MAX_IDLE {

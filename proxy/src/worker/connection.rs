@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::Worker;
+use super::{Worker, stream::ClientStream};
 use crate::{
     forward::{self, Client},
     shared::{ConnectionGuard, Stage},
@@ -42,6 +42,7 @@ fn prepare(stream: &TcpStream) -> std::io::Result<SocketAddr> {
 
 async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
     let mut stage = worker.shared.stage.clone();
+    let stream = ClientStream::new(stream, Rc::clone(&client.reset));
     let client = Rc::new(client);
     let service = service_fn(move |request| {
         let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
@@ -51,9 +52,15 @@ async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
     builder.max_headers(MAX_FIELDS).max_header_size(MAX_HEAD_BYTES);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let finishing = async {
+        let _ = stage.wait_for(|stage| *stage >= Stage::Finishing).await;
+        // An idle connection is closed then, but not over a request that is here already: let the socket be looked at.
+        tokio::task::yield_now().await;
+    };
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
-        _ = stage.wait_for(|stage| *stage >= Stage::Finishing) => {
+        () = finishing => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 mod listener;
+mod stream;
 
 pub(crate) use listener::bind;
 
