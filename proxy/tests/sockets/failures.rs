@@ -1,0 +1,299 @@
+//! What goes wrong upstream: who is tried next, what the client is told, what is counted.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, sleep};
+
+use crate::pool::{Pool, xserver};
+use crate::proxy::{Proxy, until};
+use crate::wire::{Conn, Endpoint, GET, OK, POST, field, nobody, status};
+
+async fn told(proxy: &Proxy, request: &str) -> (u16, Option<String>) {
+    let (head, _) = proxy.ask(request).await;
+    (status(&head), field(&head, "evenkeel-reason").map(str::to_owned))
+}
+
+fn because(status: u16, reason: &str) -> (u16, Option<String>) {
+    (status, Some(reason.into()))
+}
+
+async fn retries(proxy: &Proxy) -> u64 {
+    proxy.metric("evenkeel_retries_total", &[]).await
+}
+
+#[tokio::test]
+async fn after_a_refused_connection_two_further_endpoints_are_tried() {
+    let good = Endpoint::answering(OK).await;
+    let proxy = Proxy::start(&Pool::of(&[nobody().await, nobody().await, good.addr])).await;
+    for request in [GET, POST].repeat(6) {
+        assert_eq!(told(&proxy, request).await, (200, None));
+    }
+    assert_eq!(good.heads().len(), 12);
+
+    let none = [nobody().await, nobody().await, nobody().await, nobody().await];
+    let proxy = Proxy::start(&Pool::of(&none)).await;
+    assert_eq!(told(&proxy, POST).await, because(502, "UF"));
+    assert_eq!((retries(&proxy).await, proxy.failures("UF").await), (2, 1));
+    proxy.settles().await;
+}
+
+#[tokio::test]
+async fn what_nobody_is_left_for_is_no_retry() {
+    let proxy = Proxy::start(&Pool::of(&[nobody().await])).await;
+    assert_eq!(told(&proxy, GET).await, because(502, "UF"));
+    assert_eq!((retries(&proxy).await, proxy.failures("UF").await), (0, 1));
+    assert_eq!(proxy.metric("evenkeel_requests_total", &[r#"code="5xx""#]).await, 1);
+}
+
+/// Listens, but its queue is full: further connections are neither made nor refused.
+async fn unreachable() -> (SocketAddr, impl Sized) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(addr)).await {
+        waiting.push(stream.unwrap());
+    }
+    (addr, (listener, waiting))
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_is_tried_elsewhere_then_504() {
+    let (full, _held) = unreachable().await;
+    let pool = Pool { connect: "100ms", ..Pool::of(&[full]) };
+    let proxy = Proxy::start(&pool).await;
+    let since = Instant::now();
+    assert_eq!(told(&proxy, POST).await, because(504, "UF,UT"));
+    assert!(since.elapsed() >= Duration::from_millis(100));
+    assert_eq!(proxy.failures("UF,UT").await, 1);
+
+    let good = Endpoint::answering(OK).await;
+    let proxy = Proxy::start(&Pool { connect: "100ms", ..Pool::of(&[full, good.addr]) }).await;
+    for _ in 0..4 {
+        assert_eq!(told(&proxy, POST).await, (200, None));
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_a_response_begins_when_the_request_is_written() {
+    let silent = Endpoint::start(|mut accepted| async move {
+        accepted.head().await;
+        let _ = accepted.conn.rest().await;
+    })
+    .await;
+    let proxy = Proxy::start(&Pool { response_header: "300ms", ..Pool::of(&[silent.addr]) }).await;
+    assert_eq!(told(&proxy, GET).await, because(504, "UT"));
+    // GET with a body in chunks is a request like any other.
+    for (method, framing, end) in [
+        ("POST", "Content-Length: 7", "g"),
+        ("POST", "Transfer-Encoding: chunked", ""),
+        ("GET", "Transfer-Encoding: chunked", ""),
+    ] {
+        let mut client = proxy.connect().await;
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n")).await;
+        for _ in 0..6 {
+            sleep(Duration::from_millis(100)).await;
+            client.send(if end.is_empty() { "1\r\nx\r\n" } else { "x" }).await;
+        }
+        let since = Instant::now();
+        client.send(if end.is_empty() { "0\r\n\r\n" } else { end }).await;
+        assert_eq!(status(&client.answer().await.0), 504);
+        assert!(since.elapsed() >= Duration::from_millis(290), "{framing}: after {:?}", since.elapsed());
+    }
+    assert_eq!((proxy.failures("UT").await, retries(&proxy).await), (4, 0));
+    proxy.settles().await;
+}
+
+/// Reads a request and closes, without a word.
+async fn closing() -> Endpoint {
+    Endpoint::start(|mut accepted| async move { drop(accepted.request().await) }).await
+}
+
+#[tokio::test]
+async fn a_fresh_connection_that_breaks_is_replaced_elsewhere_once_if_nothing_happens_twice() {
+    let (bad, good) = (closing().await, Endpoint::answering(OK).await);
+    let proxy = Proxy::with(&[&Pool::of(&[bad.addr, good.addr])], &["--threads", "1"]).await;
+    for _ in 0..10 {
+        assert_eq!(told(&proxy, GET).await, (200, None));
+    }
+    assert_eq!((good.heads().len(), bad.heads().len()), (10, 5));
+    let mut failed = 0;
+    for _ in 0..10 {
+        failed += usize::from(told(&proxy, POST).await == because(502, "UC"));
+    }
+    assert_eq!((failed, good.heads().len() + bad.heads().len()), (5, 25), "each POST is sent once");
+
+    let bad = [closing().await, closing().await, closing().await];
+    let proxy = Proxy::start(&Pool::of(&bad.each_ref().map(|endpoint| endpoint.addr))).await;
+    assert_eq!(told(&proxy, GET).await, because(502, "UC"));
+    assert_eq!(bad.iter().map(|endpoint| endpoint.heads().len()).sum::<usize>(), 2);
+}
+
+/// Answers one request on each connection, and closes when it has read the next.
+async fn tiring() -> Endpoint {
+    Endpoint::start(|mut accepted| async move {
+        accepted.request().await;
+        accepted.conn.send(OK).await;
+        accepted.request().await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_turns_out_dead_is_replaced_and_blames_nobody() {
+    let endpoint = tiring().await;
+    let proxy = Proxy::with(&[&Pool::of(&[endpoint.addr])], &["--threads", "1"]).await;
+    for _ in 0..6 {
+        assert_eq!(told(&proxy, GET).await, (200, None));
+    }
+    assert_eq!(proxy.failures("UC").await, 0);
+    let before = endpoint.heads().len();
+    assert_eq!(told(&proxy, POST).await, because(502, "UC"));
+    assert_eq!(endpoint.heads().len(), before + 1, "a POST that may have been taken is not sent again");
+}
+
+#[tokio::test]
+async fn a_post_survives_kept_connections_that_were_closed_meanwhile() {
+    let endpoint = Endpoint::start(|mut accepted| async move {
+        accepted.request().await;
+        accepted.conn.send(OK).await; // and closes, though it did not say so
+    })
+    .await;
+    let proxy = Proxy::with(&[&Pool::of(&[endpoint.addr])], &["--threads", "1"]).await;
+    for _ in 0..100 {
+        assert_eq!(told(&proxy, POST).await, (200, None));
+    }
+    assert_eq!(endpoint.heads().len(), 100);
+}
+
+#[tokio::test]
+async fn dead_connections_to_several_endpoints_cost_no_request() {
+    // Both answer once, take a second request and close; then the first is gone for good.
+    let (mut first, second) = (tiring().await, tiring().await);
+    let proxy = Proxy::with(&[&Pool::of(&[first.addr, second.addr])], &["--threads", "1"]).await;
+    assert_eq!(told(&proxy, GET).await, (200, None));
+    assert_eq!(told(&proxy, GET).await, (200, None));
+    first.close().await;
+    for _ in 0..6 {
+        assert_eq!(told(&proxy, GET).await, (200, None));
+    }
+}
+
+/// Begins an answer and breaks off.
+async fn breaking(answer: &'static str, reset: bool) -> Endpoint {
+    Endpoint::start(move |mut accepted| async move {
+        accepted.request().await;
+        accepted.conn.send(answer).await;
+        if reset {
+            sleep(Duration::from_millis(50)).await; // else the reset overtakes the bytes
+            accepted.conn.reset();
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_broken_answer_never_looks_whole() {
+    let length = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf";
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n";
+    let cut = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nhalf";
+    for (answer, reset) in [(length, false), (length, true), (chunks, false), (chunks, true), (cut, false)] {
+        let endpoint = breaking(answer, reset).await;
+        let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+        let mut client = proxy.connect().await;
+        client.send(GET).await;
+        if let Ok(got) = client.rest().await {
+            let ended = got.ends_with("0\r\n\r\n") || !(got.contains("content-length: 10") || got.contains("chunked"));
+            assert!(!ended, "{answer:?}, reset {reset}: {got:?}");
+        }
+        assert_eq!(proxy.failures("UC").await, 1);
+        assert_eq!(endpoint.heads().len(), 1, "not sent again");
+        proxy.settles().await;
+    }
+    // For HTTP/1.0 the end of the connection is the end of the body: only a reset tells that it is not.
+    let endpoint = breaking(chunks, false).await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let mut client = proxy.connect().await;
+    client.send("GET / HTTP/1.0\r\n\r\n").await;
+    let got = client.rest().await;
+    assert!(got.is_err(), "a clean end: {got:?}");
+}
+
+#[tokio::test]
+async fn without_an_endpoint_the_answer_is_503_at_once() {
+    let endpoint = Endpoint::answering(OK).await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let none = Pool::of(&[endpoint.addr]).yaml().replace("}\n", ", weight: 0}\n").replace("web, weight: 0}", "web}");
+    proxy.edit_text(none.replace("18080, weight: 0}", "18080}").replace("5s, weight: 0}", "5s}"));
+    until("no endpoint is left", async || told(&proxy, GET).await == because(503, "UH")).await;
+    assert!(proxy.failures("UH").await > 0);
+    // A client's connection goes on: it is not its fault.
+    let mut client = proxy.connect().await;
+    for _ in 0..2 {
+        client.send(GET).await;
+        assert_eq!(status(&client.answer().await.0), 503);
+    }
+}
+
+#[tokio::test]
+async fn retries_stay_within_their_budget() {
+    const REQUESTS: u64 = 200;
+    let none = [nobody().await, nobody().await, nobody().await];
+    let proxy = Proxy::start(&Pool::of(&none)).await;
+    let since = Instant::now();
+    let mut client = proxy.connect().await;
+    for _ in 0..REQUESTS {
+        client.send(GET).await;
+        assert_eq!(status(&client.answer().await.0), 502);
+    }
+    let windows = since.elapsed().as_secs() / 10 + 1;
+    let retries = retries(&proxy).await;
+    assert!((100..=100 * windows + REQUESTS / 5 + 1).contains(&retries), "{retries} retries");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_gives_its_place_back_and_blames_nobody() {
+    let server = xserver("slow").await;
+    let proxy = Proxy::start(&Pool::of(&[server.addr()])).await;
+    for path in ["/?delay=20s", "/?bytes=100000000"] {
+        let mut clients = Vec::new();
+        for _ in 0..5 {
+            let mut client = proxy.connect().await;
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+            clients.push(client);
+        }
+        proxy.reaches("evenkeel_requests_in_flight", &[], 5).await;
+        let last = clients.pop().map(Conn::reset);
+        assert!(last.is_some());
+        drop(clients);
+        proxy.settles().await;
+    }
+    assert_eq!((proxy.failures("DC").await, proxy.failures("UC").await), (10, 0));
+    assert_eq!(proxy.metric("evenkeel_failed_requests_total", &[r#"side="upstream""#]).await, 0);
+    until("nobody is connected", async || proxy.metric("evenkeel_connections_active", &[]).await == 0).await;
+}
+
+#[tokio::test]
+async fn an_upload_that_the_endpoint_cuts_off_is_the_endpoints_fault() {
+    let endpoint = Endpoint::start(|mut accepted| async move {
+        accepted.head().await;
+        accepted.conn.exactly(1000).await;
+        accepted.conn.reset();
+    })
+    .await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let mut client = proxy.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n").await;
+    let block = vec![b'x'; 1 << 16];
+    while client.try_send(&block).await.is_ok() {
+        if proxy.failures("UC").await > 0 {
+            break;
+        }
+    }
+    proxy.reaches("evenkeel_failed_requests_total", &[r#"reason="UC""#], 1).await;
+    assert_eq!(proxy.failures("DPE").await + proxy.failures("DC").await, 0);
+    proxy.settles().await;
+}

@@ -1,0 +1,15 @@
+//! The real proxy over real sockets: what clients get, what endpoints see, what is counted.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, their helpers included")]
+
+mod bodies;
+mod drain;
+mod failures;
+mod fields;
+mod framing;
+mod pool;
+mod proxy;
+mod reload;
+mod reuse;
+mod shares;
+mod start;
+mod wire;

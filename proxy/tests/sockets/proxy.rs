@@ -1,0 +1,176 @@
+//! A proxy process on loopback addresses of its own, so that tests side by side never share a port.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::time::Duration;
+
+use evenkeel_proxy::control::Status;
+use evenkeel_tests::process::{ChildGuard, Finished, Signal};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::pool::{PORT, Pool};
+use crate::wire::{Conn, SOON};
+
+const ADMIN_PORT: u16 = 19_440;
+
+/// A running proxy. It ends when this is dropped.
+pub(crate) struct Proxy {
+    process: ChildGuard,
+    folder: TempDir,
+    /// Where the pool listens.
+    pub(crate) addr: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Proxy {
+    /// Two workers on one pool, listening.
+    pub(crate) async fn start(pool: &Pool) -> Self {
+        Self::with(&[pool], &["--threads", "2"]).await
+    }
+
+    /// On these pools, with these options.
+    pub(crate) async fn with(pools: &[&Pool], options: &[&str]) -> Self {
+        let ip = own_address();
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = command();
+        for (index, pool) in pools.iter().enumerate() {
+            let path = file(&folder, index);
+            std::fs::write(&path, pool.yaml()).unwrap();
+            command.arg("--pool").arg(path);
+        }
+        let admin = SocketAddr::from((ip, ADMIN_PORT));
+        command.args(["--bind", &ip.to_string(), "--admin", &admin.to_string()]).args(options);
+        let process = ChildGuard::spawn(command).unwrap();
+        let proxy = Self { process, folder, addr: (ip, pools.first().map_or(PORT, |pool| pool.port)).into(), admin };
+        let log = proxy.process.stderr().clone();
+        let started = move || log.wait_for(SOON, |line| line.contains("started").then_some(()));
+        tokio::task::spawn_blocking(started).await.unwrap().unwrap();
+        proxy
+    }
+
+    /// A connection to the pool.
+    pub(crate) async fn connect(&self) -> Conn {
+        Conn::connect(self.addr).await
+    }
+
+    /// One request on a connection of its own: the answer's head and body.
+    pub(crate) async fn ask(&self, request: &str) -> (String, String) {
+        let mut client = self.connect().await;
+        client.send(request).await;
+        client.answer().await
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        file(&self.folder, 0)
+    }
+
+    /// Replaces the pool's file, as a careful editor does.
+    pub(crate) fn edit(&self, pool: &Pool) {
+        self.edit_text(pool.yaml());
+    }
+
+    pub(crate) fn edit_text(&self, text: impl AsRef<[u8]>) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.path()).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.process.signal(signal).unwrap();
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until a pool's policy is in force.
+    pub(crate) async fn takes(&self, pool: &Pool) {
+        let table = evenkeel_crds::file::table(&pool.yaml(), None, 0).unwrap();
+        until("the policy is in force", async || {
+            self.status().await.pools[0].revision.as_ref() == Some(&table.policy.revision)
+        })
+        .await;
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.process.stderr().so_far()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn finish(self, within: Duration) -> Finished {
+        let Self { process, folder, .. } = self;
+        let finished = tokio::task::spawn_blocking(move || process.finish(within)).await.unwrap().unwrap();
+        drop(folder);
+        finished
+    }
+
+    /// An answer of the admin port: head and body.
+    pub(crate) async fn admin(&self, path: &str) -> (String, String) {
+        let mut client = Conn::connect(self.admin).await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: admin\r\n\r\n")).await;
+        client.answer().await
+    }
+
+    pub(crate) async fn status(&self) -> Status {
+        serde_json::from_str(&self.admin("/status").await.1).unwrap()
+    }
+
+    /// The sum of a metric's samples whose labels contain all of these.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> u64 {
+        let metrics = self.admin("/metrics").await.1;
+        let samples = metrics.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        let ours = samples.filter(|line| labels.iter().all(|label| line.contains(label)));
+        ours.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// Failures counted for a reason.
+    pub(crate) async fn failures(&self, reason: &str) -> u64 {
+        self.metric("evenkeel_failed_requests_total", &[&format!("reason=\"{reason}\"")]).await
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) async fn reaches(&self, name: &str, labels: &[&str], value: u64) {
+        let mut last = 0;
+        until(&format!("{name} {labels:?} is {value}"), async || {
+            last = self.metric(name, labels).await;
+            last == value
+        })
+        .await;
+    }
+
+    /// Waits until nothing is in flight any more.
+    pub(crate) async fn settles(&self) {
+        self.reaches("evenkeel_requests_in_flight", &[], 0).await;
+    }
+}
+
+/// `evenkeel-proxy run`, with nothing of the environment.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel-proxy"));
+    command.env_clear().arg("run");
+    command
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "in time: {what}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// An address that no other test has: by the process, and by a number in it.
+pub(crate) fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, high | 0x80, low, NEXT.fetch_add(1, Relaxed))
+}
+
+fn file(folder: &TempDir, index: usize) -> PathBuf {
+    folder.path().join(format!("pool-{index}.yaml"))
+}

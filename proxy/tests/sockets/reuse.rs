@@ -1,0 +1,91 @@
+//! Connections to endpoints are used again.
+
+use std::time::Duration;
+
+use evenkeel_tests::load::{Settings, Stop};
+use http::Method;
+
+use crate::pool::{Pool, load};
+use crate::proxy::Proxy;
+use crate::wire::{Endpoint, GET, OK, POST, status};
+
+async fn opened(answer: &'static str, settings: impl FnOnce(Settings) -> Settings) -> (usize, usize) {
+    let endpoint = Endpoint::answering(answer).await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let settings =
+        settings(Settings { stop: Stop::Requests(3_000), concurrency: 16, ..Settings::to(&proxy.addr.to_string()) });
+    let report = load(settings).await;
+    assert_eq!(report.counts.failed, 0, "{:?}", report.first_failures);
+    (endpoint.connections(), endpoint.heads().len())
+}
+
+#[tokio::test]
+async fn sixteen_clients_need_about_sixteen_connections_upstream() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for answer in [OK, chunked, empty] {
+        let (connections, requests) = opened(answer, |settings| settings).await;
+        assert_eq!(requests, 3_000);
+        assert!(connections <= 20, "{connections} connections for 16 clients: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn clients_without_keep_alive_and_posts_share_connections_upstream() {
+    let (connections, _) = opened(OK, |settings| Settings { keep_alive_percent: 0, ..settings }).await;
+    assert!(connections <= 32, "{connections} connections for clients without keep-alive");
+    let body = bytes::Bytes::from_static(&[b'x'; 100]);
+    let (connections, _) = opened(OK, |settings| Settings { method: Method::POST, body, ..settings }).await;
+    assert!(connections <= 20, "{connections} connections for POST");
+}
+
+#[tokio::test]
+async fn surplus_bytes_are_never_the_next_clients_answer() {
+    let poison =
+        concat!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+    let endpoint = Endpoint::answering(poison).await;
+    let proxy = Proxy::with(&[&Pool::of(&[endpoint.addr])], &["--threads", "1"]).await;
+    for _ in 0..20 {
+        let (head, body) = proxy.ask(GET).await;
+        assert_eq!((status(&head), body.as_str()), (200, "ok"));
+    }
+    assert_eq!(endpoint.connections(), 20);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_endpoint_closes_is_not_used_again() {
+    let endpoint = Endpoint::start(|mut accepted| async move {
+        accepted.request().await;
+        accepted.conn.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok").await;
+    })
+    .await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    for request in [GET, POST].repeat(50) {
+        let mut client = proxy.connect().await;
+        client.send(request).await;
+        let head = client.head().await.unwrap();
+        assert_eq!(status(&head), 200, "{head}");
+    }
+    assert_eq!(endpoint.heads().len(), 100);
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_four_seconds() {
+    let (closed, told) = tokio::sync::mpsc::channel(1);
+    let endpoint = Endpoint::start(move |mut accepted| {
+        let closed = closed.clone();
+        async move {
+            accepted.request().await;
+            accepted.conn.send(OK).await;
+            let since = tokio::time::Instant::now();
+            assert!(accepted.conn.is_closed().await);
+            closed.send(since.elapsed()).await.unwrap();
+        }
+    })
+    .await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    proxy.ask(GET).await;
+    let mut told = told;
+    let after = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
+    assert!((3..6).contains(&after.as_secs()), "{after:?}");
+}
