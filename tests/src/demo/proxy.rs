@@ -56,7 +56,7 @@ impl Proxy {
     /// An error, if it has ended by itself.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
         match self.child.wait(Duration::ZERO) {
-            Ok(status) => Err(last_words(&self.child).unwrap_or_else(|| anyhow!("it said nothing")))
+            Ok(status) => Err(last_words(&self.child).unwrap_or_else(|| anyhow!("it does not say why")))
                 .with_context(|| format!("the proxy has ended ({status})")),
             Err(_) => Ok(()), // it runs
         }
@@ -79,7 +79,7 @@ impl Proxy {
 /// Why it has ended, in its own words.
 fn last_words(child: &ChildGuard) -> Option<anyhow::Error> {
     let lines = child.stderr().so_far();
-    let line = lines.iter().rev().find(|line| line.starts_with("evenkeel-proxy: ")).or(lines.last())?;
+    let line = lines.iter().rev().find(|line| line.starts_with("evenkeel-proxy: "))?;
     Some(anyhow!("{line}"))
 }
 
