@@ -95,6 +95,9 @@ async fn attempt(
             Failure::Connect(error.reason())
         })?,
     };
+    if outgoing.has_large_body() && connection.bear_pauses().is_err() {
+        tracing::debug!(%address, "the connection is dead already"); // which sending will tell
+    }
     let written = outgoing.written.clone();
     let Some(request) = outgoing.next() else { return Err(Failure::Final(Reason::UpstreamClosed)) };
     let limit = view.plan.response_header_timeout;

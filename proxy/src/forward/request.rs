@@ -8,6 +8,9 @@ use hyper::body::Incoming;
 
 use super::{Client, RequestBody, body::Written, fields};
 
+/// What a socket takes at once from whoever sends, whether it is read or not.
+const LARGE_BYTES: u64 = 32 * 1024;
+
 /// Why a request is not forwarded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
@@ -23,6 +26,7 @@ pub(super) struct Outgoing {
     /// None once it went to an endpoint, or if there is no body.
     body: Option<Incoming>,
     has_body: bool,
+    has_large_body: bool,
     /// How far the body has been written.
     pub(super) written: Written,
     /// To be set if an answer breaks off: for clients who would take the end of the connection for its end.
@@ -44,6 +48,7 @@ impl Outgoing {
         head.headers.remove(header::EXPECT);
         fields::set_forwarded(&mut head.headers, &client.address);
         let has_body = !body.is_end_stream();
+        let has_large_body = body.size_hint().upper().is_none_or(|bytes| bytes > LARGE_BYTES);
         if has_body && body.size_hint().exact().is_none() {
             // Said aloud: hyper drops the body of a GET or HEAD whose length it does not know.
             head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -54,6 +59,7 @@ impl Outgoing {
             headers: head.headers,
             body: has_body.then_some(body),
             has_body,
+            has_large_body,
             written: Written::default(),
             reset: (head.version < Version::HTTP_11).then(|| Rc::clone(&client.reset)),
         })
@@ -67,6 +73,11 @@ impl Outgoing {
 
     pub(super) fn has_body(&self) -> bool {
         self.has_body
+    }
+
+    /// Whether an endpoint that does not read would hold the body up.
+    pub(super) fn has_large_body(&self) -> bool {
+        self.has_large_body
     }
 
     /// The request for one attempt; none if its body went with an earlier one.

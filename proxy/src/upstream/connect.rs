@@ -12,6 +12,9 @@ use crate::balance::Reason;
 
 /// Unacknowledged for so long, a connection is dead: the peer's node is gone without a word.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Linux counts a peer that is alive but does not read as one that does not acknowledge. It may do so for as long as nginx
+/// lets it (`proxy_send_timeout`).
+const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 /// An idle peer is asked after 30 s, then every 10 s, three times.
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10)).with_retries(3);
@@ -37,6 +40,13 @@ impl ConnectError {
             Self::Timeout { .. } => Reason::ConnectTimeout,
             Self::Io { .. } | Self::Http { .. } => Reason::ConnectFailed,
         }
+    }
+}
+
+impl Connection {
+    /// Lets the endpoint pause while it reads, from now on.
+    pub(crate) fn bear_pauses(&self) -> io::Result<()> {
+        SockRef::from(&*self.probe.0).set_tcp_user_timeout(Some(PAUSE_LIMIT))
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct UpstreamStream(Rc<TcpStream>);
 
 /// A look at the stream from outside.
 #[derive(Clone, Debug)]
-pub(super) struct Probe(Rc<TcpStream>);
+pub(super) struct Probe(pub(super) Rc<TcpStream>);
 
 impl UpstreamStream {
     /// Wraps a connected stream.
