@@ -124,6 +124,15 @@ impl Outcome {
         Self { status, reason: Some(reason) }
     }
 
+    /// The class of the status: 1 to 5; 0 for a client that left, since nobody got a status then.
+    #[must_use]
+    pub fn class(&self) -> usize {
+        match self.reason {
+            Some(Reason::ClientLeft) => 0,
+            _ => usize::from(self.status / 100).min(5),
+        }
+    }
+
     /// Whose side it was on; an endpoint's own answer is on the upstream's.
     #[must_use]
     pub fn side(&self) -> Side {

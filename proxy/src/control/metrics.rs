@@ -20,8 +20,8 @@ use crate::{
 };
 
 const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// Classes of status: 1xx to 5xx. What has none, a client that left, is counted by its reason.
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Classes of status. None has a client that left, so that all of them add up to the requests that were picked for.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
@@ -141,7 +141,7 @@ impl Families {
             for (index, code) in CLASSES.into_iter().enumerate() {
                 let BackendLabels { namespace, pool, backend: name } = labels.clone();
                 let labels = RequestLabels { namespace, pool, backend: name, code };
-                self.requests.get_or_create(&labels).inc_by(backend.state.requests.sum(index + 1));
+                self.requests.get_or_create(&labels).inc_by(backend.state.requests.sum(index));
             }
             let in_flight = backend.endpoints.iter().map(|endpoint| i64::from(endpoint.state.in_flight())).sum();
             self.in_flight.get_or_create(&labels).set(in_flight);

@@ -81,7 +81,7 @@ impl Drop for Exchange {
         let thread = self.worker.index;
         self.pool.report(thread, outcome);
         if let Some(backend) = &self.backend {
-            backend.requests.add(thread, usize::from(outcome.status / 100).min(5));
+            backend.requests.add(thread, outcome.class());
         }
         if let Some(reason) = outcome.reason {
             let backend = self.backend.as_ref().map(|backend| &*backend.name);

@@ -272,8 +272,27 @@ async fn a_client_that_leaves_gives_its_place_back_and_blames_nobody() {
         proxy.settles().await;
     }
     assert_eq!((proxy.failures("DC").await, proxy.failures("UC").await), (10, 0));
+    let requests = async |code| proxy.metric("evenkeel_requests_total", &[code]).await;
+    assert_eq!((requests("").await, requests(r#"code="none""#).await), (10, 10));
     assert_eq!(proxy.metric("evenkeel_failed_requests_total", &[r#"side="upstream""#]).await, 0);
     until("nobody is connected", async || proxy.metric("evenkeel_connections_active", &[]).await == 0).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_may_pause_in_the_midst_of_an_upload() {
+    const BYTES: usize = 32 << 20;
+    let endpoint = Endpoint::start(|mut accepted| async move {
+        accepted.head().await;
+        sleep(Duration::from_secs(12)).await; // longer than a dead peer is waited for
+        accepted.conn.count_to(BYTES as u64).await;
+        accepted.conn.send(OK).await;
+    })
+    .await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let mut client = proxy.connect().await;
+    client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {BYTES}\r\n\r\n")).await;
+    client.send(vec![b'x'; BYTES]).await;
+    assert_eq!(status(&client.answer().await.0), 200);
 }
 
 #[tokio::test]
