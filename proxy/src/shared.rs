@@ -182,6 +182,31 @@ mod tests {
         assert!(shared.is_closed());
     }
 
+    proptest::proptest! {
+        /// The kernel may give all connections to one listener: the counts stay within two of each other, and passing never
+        /// makes them more uneven.
+        #[test]
+        fn whoever_accepts_the_workers_have_about_the_same(
+            threads in 1usize..9,
+            acceptors in proptest::collection::vec(0usize..9, 1..200),
+        ) {
+            let shared = Arc::new(Shared::new(Vec::new(), threads, watch::channel(Stage::Serving).1));
+            let mut open = Vec::new();
+            for acceptor in acceptors.iter().map(|acceptor| acceptor % threads) {
+                let to = shared.assign(acceptor);
+                let count = |worker: usize| shared.connections[worker].0.load(Relaxed);
+                proptest::prop_assert!(to == acceptor || count(to) + 2 <= count(acceptor));
+                open.push(shared.count_connection(to));
+            }
+            let first = acceptors[0] % threads;
+            if acceptors.iter().all(|acceptor| acceptor % threads == first) {
+                let counts: Vec<_> = shared.connections.iter().map(|count| count.0.load(Relaxed)).collect();
+                let spread = counts.iter().max().zip(counts.iter().min()).map(|(most, least)| most - least);
+                proptest::prop_assert!(spread <= Some(2), "{counts:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_connection_goes_to_another_worker_only_if_it_has_two_fewer() {
         let shared = Arc::new(Shared::new(Vec::new(), 2, watch::channel(Stage::Serving).1));

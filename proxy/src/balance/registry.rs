@@ -209,6 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn endless_churn_needs_no_more_slots_than_five_minutes_of_it() {
+        let start = Instant::now();
+        let mut registry = Registry::new(1);
+        let mut most = 0;
+        for second in 0..3_000u32 {
+            // Ten endpoints come each second, and leave with the next.
+            let ports = (0..10u16).map(|port| port + 10 * u16::try_from(second % 6_000).expect("small"));
+            let states: Vec<_> = ports.map(|port| registry.endpoint(&id(port + 1))).collect();
+            most = states.iter().map(|state| state.slot).max().max(Some(most)).unwrap_or(0);
+            drop(states);
+            registry.sweep(start + Duration::from_secs(u64::from(second)));
+        }
+        assert!(most < 10 * 303, "{most} slots");
+        assert!(registry.endpoints.known.len() <= 10 * 302, "{} endpoints", registry.endpoints.known.len());
+    }
+
+    #[test]
     fn an_endpoint_in_use_is_never_forgotten() {
         let start = Instant::now();
         let mut registry = Registry::new(1);

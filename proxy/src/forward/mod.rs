@@ -57,7 +57,7 @@ pub(crate) async fn serve(
         Err(refusal) => exchange.refuse(&refusal),
     };
     // Asked now: the process may have been told to end while the endpoint took its time.
-    if *worker.shared.stage.borrow() >= Stage::Closing {
+    if *worker.stage.borrow() >= Stage::Closing {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// who was let in is lost.
 pub(super) async fn run(worker: Rc<Worker>, pool: usize, listener: TcpListener, mut stop: watch::Receiver<bool>) {
     let _counted = worker.shared.count_listener();
-    let mut stage = worker.shared.stage.clone();
+    let mut stage = worker.stage.clone();
     loop {
         tokio::select! {
             biased;

@@ -41,7 +41,7 @@ fn prepare(stream: &TcpStream) -> std::io::Result<SocketAddr> {
 }
 
 async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
-    let mut stage = worker.shared.stage.clone();
+    let mut stage = worker.stage.clone();
     let stream = ClientStream::new(stream, Rc::clone(&client.reset));
     let client = Rc::new(client);
     let service = service_fn(move |request| {

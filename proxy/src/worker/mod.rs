@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
-    shared::{ConnectionGuard, Shared},
+    shared::{ConnectionGuard, Shared, Stage},
     upstream::Idle,
 };
 
@@ -49,6 +49,10 @@ pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) idle: Idle,
+    /// As of [`Shared`], but this worker's own: every connection looks at it with every step, and no two threads should
+    /// meet there.
+    pub(crate) stage: watch::Receiver<Stage>,
+    told: watch::Sender<Stage>,
     turns: Box<[RefCell<ThreadState>]>,
     others: Box<[mpsc::Sender<HandedOver>]>,
     start: Instant,
@@ -90,16 +94,19 @@ pub(crate) fn start(
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>, others: Box<[mpsc::Sender<HandedOver>]>, seed: u64) -> Self {
         let turns = shared.pools.iter().map(|pool| RefCell::new(ThreadState::new(seed + pool.index as u64))).collect();
-        Self { index, idle: Idle::new(shared.threads()), turns, others, start: Instant::now(), shared }
+        let (told, stage) = watch::channel(*shared.stage.borrow());
+        Self { index, idle: Idle::new(shared.threads()), stage, told, turns, others, start: Instant::now(), shared }
     }
 
     async fn run(self: Rc<Self>, mut handed_over: mpsc::Receiver<HandedOver>, mut commands: mpsc::Receiver<Command>) {
+        let mut stage = self.shared.stage.clone();
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 Some(command) = commands.recv() => self.obey(command),
                 Some(connection) = handed_over.recv() => self.take_over(connection),
+                Ok(()) = stage.changed() => drop(self.told.send_replace(*stage.borrow_and_update())),
                 now = sweep.tick() => self.idle.sweep(now),
                 else => return,
             }
