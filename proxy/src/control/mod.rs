@@ -24,6 +24,7 @@ use crate::{
     source::Update,
 };
 pub(crate) use listeners::Listeners;
+use pool::Taken;
 pub(crate) use pool::{Expected, PoolControl};
 pub use status::{PoolStatus, Refusal, Status};
 
@@ -49,22 +50,39 @@ impl Control {
 
     /// Puts what a source saw in force, or says why not; what was in force stays then.
     pub(crate) fn apply(&mut self, update: Update) -> Result<(), Refusal> {
-        let Self { pools, registry, listeners, retired, shared, seed } = self;
-        let pool = &mut pools[update.pool];
-        let applied = pool.take_in(update.seen).and_then(|taken| {
-            let Some(taken) = taken else { return Ok(()) };
-            let table = &taken.table;
-            let bound = listeners.bind(update.pool, table.policy.listener.bind_port)?;
-            let view = Arc::new(View::of(Arc::new(Plan::compile(table, registry, *seed))));
-            retired.extend(shared.pools[update.pool].view.swap(Some(view)));
-            if let Some(bound) = bound {
-                listeners.open(bound);
-            }
-            pool.in_force(taken);
-            Ok(())
-        });
-        pool.note(&applied);
+        let pool = update.pool;
+        let taken = self.pools[pool].take_in(update.seen);
+        let applied = taken.and_then(|taken| taken.map_or(Ok(()), |taken| self.put_in_force(pool, taken)));
+        self.pools[pool].note(&applied);
         applied
+    }
+
+    fn put_in_force(&mut self, pool: usize, taken: Taken) -> Result<(), Refusal> {
+        let table = &taken.table;
+        let bound = match self.listeners.bind(pool, table.policy.listener.bind_port) {
+            Ok(bound) => bound,
+            Err(refusal) => {
+                self.pools[pool].waiting = Some(taken);
+                return Err(refusal);
+            }
+        };
+        let view = Arc::new(View::of(Arc::new(Plan::compile(table, &mut self.registry, self.seed))));
+        self.retired.extend(self.shared.pools[pool].view.swap(Some(view)));
+        if let Some(bound) = bound {
+            self.listeners.open(bound);
+        }
+        self.pools[pool].in_force(taken);
+        Ok(())
+    }
+
+    /// Tries again what only waits for a port: whoever has it, another pool perhaps, may have left it.
+    fn try_waiting(&mut self) {
+        for pool in 0..self.pools.len() {
+            let Some(taken) = self.pools[pool].waiting.take() else { continue };
+            if let Ok(()) = self.put_in_force(pool, taken) {
+                self.pools[pool].note(&Ok(()));
+            }
+        }
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -83,7 +101,11 @@ pub(crate) async fn run(control: Rc<RefCell<Control>>, mut updates: mpsc::Receiv
                 Some(update) => drop(control.borrow_mut().apply(update)), // noted where it can be asked for
                 None => return,
             },
-            now = sweep.tick() => control.borrow_mut().sweep(now),
+            now = sweep.tick() => {
+                let mut control = control.borrow_mut();
+                control.sweep(now);
+                control.try_waiting();
+            }
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct PoolControl {
     table: Option<RoutingTable>,
     /// The parts of `table`, if it came in parts: of no other, else what they are compared with is not what they say.
     parts: Parts,
+    /// A good table whose port somebody else has; until a newer one is seen.
+    pub(super) waiting: Option<Taken>,
     since: SystemTime,
     refusal: Option<Refusal>,
     pub(super) loads: u64,
@@ -44,6 +46,7 @@ impl PoolControl {
             expected,
             table: None,
             parts: Parts::default(),
+            waiting: None,
             since: SystemTime::now(),
             refusal: None,
             loads: 0,
@@ -62,6 +65,7 @@ impl PoolControl {
 
     /// Reads and checks a table. None: it is the one in force.
     pub(super) fn take_in(&mut self, seen: Result<Seen, String>) -> Result<Option<Taken>, Refusal> {
+        self.waiting = None;
         let (table, parts) = match seen.map_err(Refusal::new)? {
             Seen::Table(table) => (*table, Parts::default()),
             Seen::Parts(parts) if self.table.is_some() && parts == self.parts => return Ok(None),

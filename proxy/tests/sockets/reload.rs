@@ -85,16 +85,21 @@ async fn another_port_opens_the_old_one_closes_and_its_connections_live_on() {
 }
 
 #[tokio::test]
-async fn a_port_that_somebody_has_is_refused_and_the_old_one_stays() {
+async fn a_port_that_somebody_has_is_waited_for_and_the_old_one_stays() {
     let endpoint = Endpoint::answering(OK).await;
     let pool = Pool::of(&[endpoint.addr]);
     let proxy = Proxy::start(&pool).await;
     let taken = std::net::TcpListener::bind((proxy.addr.ip(), pool.port + 1)).unwrap();
-    proxy.edit(&Pool { port: pool.port + 1, ..pool.clone() });
+    let moved = Pool { port: pool.port + 1, ..pool.clone() };
+    proxy.edit(&moved);
     let refusal = refusal(&proxy).await;
     assert!(refusal.contains("cannot listen on") && refusal.contains("free the port"), "{refusal}");
     assert_eq!(status(&proxy.ask(GET).await.0), 200);
     drop(taken);
+    proxy.takes(&moved).await;
+    assert!(proxy.status().await.pools[0].last_refusal.is_none());
+    until("the new port is open", async || Conn::try_connect((proxy.addr.ip(), moved.port).into()).await.is_some())
+        .await;
 }
 
 async fn refusal(proxy: &Proxy) -> String {
