@@ -1,5 +1,6 @@
 //! What tests of several crates share: the test backend, the load client, and child processes that never outlive a test.
 
+pub mod api;
 pub mod clock;
 pub mod duration;
 pub mod lines;

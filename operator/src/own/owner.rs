@@ -49,12 +49,14 @@ struct Memory {
     desired: Vec<Desired>,
     applied: HashMap<Kind, Applied>,
     resync: Instant,
+    /// Whether its Deployment waits for a new image.
+    held: bool,
 }
 
 impl Memory {
     fn new(uid: &str) -> Self {
         let resync = Instant::now() + RESYNC.mul_f64(0.9 + 0.2 * fastrand::f64());
-        Self { uid: uid.to_owned(), desired: Vec::new(), applied: HashMap::new(), resync }
+        Self { uid: uid.to_owned(), desired: Vec::new(), applied: HashMap::new(), resync, held: false }
     }
 }
 
@@ -94,8 +96,9 @@ impl Owner {
         let mut memory = memory.unwrap_or_else(|| Memory::new(uid));
         if accepted {
             let live = self.live(view);
-            memory.desired =
-                desired(key, pool, self.pods(view, live.as_ref()).as_options(&self.context), live.as_ref());
+            let image = self.image(view, live.as_ref());
+            memory.held = matches!(image, Image::Held(_));
+            memory.desired = desired(key, pool, image.as_options(&self.context), live.as_ref());
         } else if memory.desired.is_empty() {
             return None; // an invalid spec says nothing, and what was valid before a restart is not known
         }
@@ -108,11 +111,11 @@ impl Owner {
     }
 
     /// The image that the pool's proxies are to have now: a new one only when it is this pool's turn.
-    fn pods(&self, view: &View, live: Option<&DeploymentState>) -> Image {
+    fn image(&self, view: &View, live: Option<&DeploymentState>) -> Image {
         let Some(image) = self.context.proxy.image.as_deref() else { return Image::None };
         let world = self.context.world();
         let mut state = self.state();
-        let next = state.rollouts.next_after(&view.key, image, live);
+        let next = state.rollouts.next_after(image, live);
         let all = world.deployments().filter_map(|(pool, observed)| Some((pool, observed.deployment.as_ref()?)));
         let may = state.rollouts.may_have(&view.key, image, all);
         for waiting in next {
@@ -129,7 +132,8 @@ impl Owner {
 
     /// Writes what differs. Returns when to look again before the next resync.
     async fn bring_about(&self, view: &View, memory: &mut Memory) -> Result<Option<Duration>, Error> {
-        let (mut findings, mut wait, mut failure) = (OwnFindings::default(), None, None);
+        let (mut findings, mut failure) = (OwnFindings::default(), None);
+        let mut wait = memory.held.then_some(WHILE_OBSTRUCTED);
         for kind in Kind::OWNED {
             let wanted = memory.desired.iter().find(|desired| desired.kind == kind);
             let outcome = match wanted {

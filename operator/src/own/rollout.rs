@@ -47,15 +47,11 @@ impl Rollouts {
         self.waiting.remove(key);
     }
 
-    /// The pools to look at again after this one's Deployment changed: those that wait, if it is done.
+    /// The pools to look at again after a Deployment changed: those that wait, if it has the image now.
     #[must_use]
-    pub fn next_after(&self, key: &Key, image: &str, state: Option<&DeploymentState>) -> Vec<Key> {
-        let done = state.is_none_or(|state| has_arrived(state, image));
-        if done && self.rolling.contains(key) {
-            self.waiting.iter().take(MAX_ROLLING).cloned().collect()
-        } else {
-            Vec::new()
-        }
+    pub fn next_after(&self, image: &str, state: Option<&DeploymentState>) -> Vec<Key> {
+        let places = if state.is_some_and(|state| has_arrived(state, image)) { MAX_ROLLING } else { 0 };
+        self.waiting.iter().take(places).cloned().collect()
     }
 }
 
@@ -91,9 +87,9 @@ mod tests {
         assert_eq!(allowed, [0, 1, 2, 3, 4]);
         states[2] = state("new", false);
         assert!(!rollouts.may_have(&key(7), "new", all(&states)), "rolling still");
-        assert_eq!(rollouts.next_after(&key(2), "new", Some(&states[2])), []);
+        assert_eq!(rollouts.next_after("new", Some(&states[2])), []);
         states[2] = state("new", true);
-        assert_eq!(rollouts.next_after(&key(2), "new", Some(&states[2])), [5, 6, 7, 8, 9].map(key));
+        assert_eq!(rollouts.next_after("new", Some(&states[2])), [5, 6, 7, 8, 9].map(key));
         assert!(rollouts.may_have(&key(7), "new", all(&states)));
         assert!(!rollouts.may_have(&key(8), "new", all(&states)));
     }

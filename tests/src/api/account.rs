@@ -1,0 +1,97 @@
+//! What the chart installs, as far as the operator needs it here: the CRD, its account and exactly its rights.
+
+use std::{fs, path::Path};
+
+use evenkeel_crds::{BalancerPool, names};
+use k8s_openapi::{
+    api::{
+        authentication::v1::TokenRequest,
+        core::v1::{Namespace, ServiceAccount},
+        rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, CustomResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+
+use super::{ApiServer, eventually};
+
+const NAMESPACE: &str = "evenkeel";
+const NAME: &str = "evenkeel-operator";
+
+/// Installs the definition of BalancerPool, or this one instead, and waits until it is served.
+///
+/// # Panics
+/// If the API server does not take it.
+pub async fn install_crd(client: &Client, definition: &CustomResourceDefinition) {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let name = BalancerPool::crd_name();
+    let params = PatchParams::apply("tests").force().validation_strict();
+    let written = api.patch(name, &params, &Patch::Apply(definition)).await.expect("a valid definition");
+    eventually("the definition is served", || async {
+        let seen = api.get(name).await.ok()?;
+        let conditions = seen.status?.conditions?;
+        let served = conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True");
+        (served && seen.metadata.generation >= written.metadata.generation).then_some(())
+    })
+    .await;
+}
+
+/// The operator's rules as they stand in the chart.
+///
+/// # Panics
+/// If they are not found there.
+#[must_use]
+pub fn operator_rules() -> Vec<PolicyRule> {
+    let helpers = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/evenkeel/templates/_helpers.tpl");
+    let text = fs::read_to_string(helpers).expect(helpers);
+    let (_, rest) = text.split_once(r#"define "evenkeel.rules" -}}"#).expect("the rules in the chart");
+    let (rules, _) = rest.split_once("{{- end }}").expect("the end of the rules");
+    serde_yaml::from_str(rules).expect("rules as YAML")
+}
+
+/// Makes the operator's account and writes a kubeconfig with its token.
+pub(super) async fn operator_kubeconfig(server: &ApiServer, client: &Client, file: &Path) {
+    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
+    apply::<Namespace>(&Api::all(client.clone()), NAMESPACE, &namespace).await;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
+    apply(&accounts, NAME, &json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": NAME } }))
+        .await;
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({ "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": { "name": NAME },
+        "rules": operator_rules() });
+    apply::<ClusterRole>(&Api::all(client.clone()), NAME, &role).await;
+    let binding = json!({ "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": { "name": NAME },
+        "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": NAME },
+        "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }] });
+    apply::<ClusterRoleBinding>(&Api::all(client.clone()), NAME, &binding).await;
+    let token = token(&accounts).await;
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": names::FIELD_MANAGER } }],
+        "users": [{ "name": names::FIELD_MANAGER, "user": { "token": token } }],
+        "clusters": [{ "name": "test", "cluster": { "server": server.url(), "certificate-authority": server.ca() } }],
+    });
+    fs::write(file, config.to_string()).expect("a temporary file");
+}
+
+async fn token(accounts: &Api<ServiceAccount>) -> String {
+    let request =
+        json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
+    let params = PostParams::default();
+    let answer: TokenRequest = accounts.create_subresource("token", NAME, &params, &request).await.expect("a token");
+    answer.status.expect("an answer").token
+}
+
+async fn apply<K>(api: &Api<K>, name: &str, object: &impl Serialize)
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned,
+{
+    let object = serde_json::to_value(object).expect("JSON");
+    let params = PatchParams::apply("tests").force().validation_strict();
+    api.patch(name, &params, &Patch::Apply(&object)).await.expect(name);
+}

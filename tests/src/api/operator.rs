@@ -1,0 +1,76 @@
+//! The operator as a process, under its own account.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::process::ChildGuard;
+
+/// It is at work in a fraction of a second; the machine may be busy.
+const START: Duration = Duration::from_secs(60);
+/// It promises ten seconds.
+const STOP: Duration = Duration::from_secs(15);
+/// Proxies never start here: there are no nodes.
+const PROXY_IMAGE: &str = "proxy:test";
+
+/// A running operator. It ends with this value.
+#[derive(Debug)]
+pub struct Operator {
+    process: ChildGuard,
+    address: String,
+}
+
+impl Operator {
+    /// Starts it and waits until it is at work.
+    ///
+    /// # Panics
+    /// If it does not start: a test cannot go on.
+    #[must_use]
+    pub fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program("evenkeel-operator"));
+        command.args([
+            "run",
+            "--address",
+            "127.0.0.1:0",
+            "--log-level",
+            "info,evenkeel_operator=debug",
+            "--kubeconfig",
+        ]);
+        command.arg(kubeconfig).args(arguments).env("EVENKEEL_PROXY_IMAGE", PROXY_IMAGE); // a flag counts more
+        let process = ChildGuard::spawn(command).expect("the operator, which `cargo build` makes");
+        let address = process.stderr().wait_for(START, |line| Some(line.split_once(" address=")?.1.to_owned()));
+        let address = address.expect("it says where it listens");
+        process.stderr().wait_for(START, |line| line.contains("at work").then_some(())).expect("it is at work");
+        Self { process, address }
+    }
+
+    /// Where it answers `/metrics`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its log so far.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.process.stderr().so_far()
+    }
+
+    /// Ends it in order.
+    ///
+    /// # Panics
+    /// If it does not end, or not well.
+    pub fn stop(self) {
+        let finished = self.process.terminate(STOP).expect("the operator ends");
+        assert!(finished.status.success(), "{}\n{}", finished.status, finished.stderr.join("\n"));
+    }
+}
+
+/// A program of this workspace, beside the folder of the test's own.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own program");
+    let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+    folder.join(name)
+}
