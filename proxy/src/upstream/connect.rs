@@ -46,7 +46,7 @@ impl ConnectError {
 impl Connection {
     /// Lets the endpoint pause while it reads, from now on.
     pub(crate) fn bear_pauses(&self) -> io::Result<()> {
-        SockRef::from(&*self.probe.0).set_tcp_user_timeout(Some(PAUSE_LIMIT))
+        self.probe.set_user_timeout(PAUSE_LIMIT)
     }
 }
 

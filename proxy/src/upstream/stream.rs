@@ -1,12 +1,13 @@
 //! An endpoint's stream that can be looked at while hyper owns it.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSlice},
     mem::MaybeUninit,
-    net::Shutdown,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
+    time::Duration,
 };
 
 use socket2::SockRef;
@@ -15,18 +16,18 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The stream, handed to hyper.
+/// The stream, handed to hyper. Each borrow ends with its call, and no call leads to another.
 #[derive(Debug)]
-pub(super) struct UpstreamStream(Rc<TcpStream>);
+pub(super) struct UpstreamStream(Rc<RefCell<TcpStream>>);
 
 /// A look at the stream from outside.
 #[derive(Clone, Debug)]
-pub(super) struct Probe(pub(super) Rc<TcpStream>);
+pub(super) struct Probe(Rc<RefCell<TcpStream>>);
 
 impl UpstreamStream {
     /// Wraps a connected stream.
     pub(super) fn new(stream: TcpStream) -> (Self, Probe) {
-        let stream = Rc::new(stream);
+        let stream = Rc::new(RefCell::new(stream));
         (Self(Rc::clone(&stream)), Probe(stream))
     }
 }
@@ -35,42 +36,25 @@ impl Probe {
     /// Whether the endpoint has neither closed nor said anything. The system is asked: what it knows, the runtime hears
     /// with its next turn.
     pub(super) fn is_quiet(&self) -> bool {
-        let looked = SockRef::from(&*self.0).peek(&mut [MaybeUninit::uninit()]);
+        let looked = SockRef::from(&*self.0.borrow()).peek(&mut [MaybeUninit::uninit()]);
         matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Sets how long sent bytes may stay unacknowledged.
+    pub(super) fn set_user_timeout(&self, limit: Duration) -> io::Result<()> {
+        SockRef::from(&*self.0.borrow()).set_tcp_user_timeout(Some(limit))
     }
 }
 
 impl AsyncRead for UpstreamStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read_buf(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
-            }
-        }
-    }
-}
-
-impl UpstreamStream {
-    fn poll_write_with(
-        &self,
-        cx: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match write(&self.0) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
-        }
+        Pin::new(&mut *self.0.borrow_mut()).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for UpstreamStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |stream| stream.try_write(bytes))
+        Pin::new(&mut *self.0.borrow_mut()).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -78,18 +62,18 @@ impl AsyncWrite for UpstreamStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |stream| stream.try_write_vectored(slices))
+        Pin::new(&mut *self.0.borrow_mut()).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.0.borrow().is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.0.borrow_mut()).poll_shutdown(cx)
     }
 }
