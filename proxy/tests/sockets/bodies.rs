@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
+use crate::endpoint::Endpoint;
 use crate::pool::{Pool, xserver};
 use crate::proxy::{Proxy, until};
-use crate::wire::{Endpoint, GET, OK, POST, field, status};
+use crate::wire::{GET, OK, POST, field, status};
 
 #[tokio::test]
 async fn chunks_and_trailers_pass_both_ways() {
@@ -133,7 +134,7 @@ async fn an_answer_before_the_end_of_the_request_passes_at_once() {
 
 #[tokio::test]
 async fn a_request_after_a_refused_body_is_served() {
-    let proxy = Proxy::start(&Pool::of(&[crate::wire::nobody().await])).await;
+    let proxy = Proxy::start(&Pool::of(&[crate::endpoint::nobody().await])).await;
     let mut client = proxy.connect().await;
     for _ in 0..3 {
         client.send(POST).await;

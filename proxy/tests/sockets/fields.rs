@@ -1,8 +1,9 @@
 //! Fields, targets and methods: what passes, what is added, what is refused.
 
+use crate::endpoint::Endpoint;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
-use crate::wire::{Endpoint, GET, OK, field, fields, status};
+use crate::wire::{GET, OK, field, fields, status};
 
 async fn one(answer: &'static str) -> (Endpoint, Proxy) {
     let endpoint = Endpoint::answering(answer).await;

@@ -2,9 +2,10 @@
 
 use tokio::sync::mpsc;
 
+use crate::endpoint::Endpoint;
 use crate::pool::Pool;
 use crate::proxy::{Proxy, until};
-use crate::wire::{Endpoint, GET, OK, field, status};
+use crate::wire::{GET, OK, field, status};
 
 /// An endpoint that reads chunks or a length, answers, and tells what body it read; `None`: it was cut short.
 async fn reader() -> (Endpoint, mpsc::Receiver<Option<String>>) {

@@ -3,9 +3,12 @@
 
 mod bodies;
 mod drain;
+mod endpoint;
 mod failures;
 mod fields;
 mod framing;
+mod leaving;
+mod limits;
 mod pool;
 mod proxy;
 mod reload;

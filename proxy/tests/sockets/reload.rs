@@ -5,9 +5,10 @@ use std::time::Duration;
 use evenkeel_tests::load::{LoadReport, Settings, Stop};
 use tokio::time::{Instant, interval};
 
+use crate::endpoint::Endpoint;
 use crate::pool::{Pool, load, xservers};
 use crate::proxy::{Proxy, until};
-use crate::wire::{Conn, Endpoint, GET, OK, status};
+use crate::wire::{Conn, GET, OK, status};
 
 /// Steady load, half of it on kept connections.
 fn under_load(proxy: &Proxy, time: Duration) -> impl Future<Output = LoadReport> + use<> {

@@ -5,9 +5,10 @@ use std::time::Duration;
 use evenkeel_tests::load::{Settings, Stop};
 use http::Method;
 
+use crate::endpoint::Endpoint;
 use crate::pool::{Pool, load};
 use crate::proxy::Proxy;
-use crate::wire::{Endpoint, GET, OK, POST, status};
+use crate::wire::{GET, OK, POST, status};
 
 async fn opened(answer: &'static str, settings: impl FnOnce(Settings) -> Settings) -> (usize, usize) {
     let endpoint = Endpoint::answering(answer).await;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use evenkeel_tests::load::{Settings, Stop};
 
+use crate::endpoint::Endpoint;
 use crate::pool::{Pool, load, xservers};
 use crate::proxy::Proxy;
-use crate::wire::{Conn, Endpoint, GET};
+use crate::wire::{Conn, GET};
 
 /// Each worker may be within a cycle.
 const OFF: f64 = 0.4;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use evenkeel_tests::process::{ChildGuard, Finished};
 
+use crate::endpoint::Endpoint;
 use crate::pool::{PORT, Pool};
 use crate::proxy::{Proxy, command, own_address, until};
-use crate::wire::{Conn, Endpoint, GET, OK, SOON, field, status};
+use crate::wire::{Conn, GET, OK, SOON, field, status};
 
 /// Runs to the end, which must come by itself.
 async fn ends(arguments: Vec<String>) -> Finished {

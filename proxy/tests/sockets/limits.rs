@@ -1,0 +1,52 @@
+//! Heads are bounded on both sides, and what comes before the final answer is passed over.
+
+use crate::endpoint::Endpoint;
+use crate::pool::Pool;
+use crate::proxy::Proxy;
+use crate::wire::{GET, OK, field, status};
+
+#[tokio::test]
+async fn a_request_head_beyond_the_limits_is_refused() {
+    let endpoint = Endpoint::answering(OK).await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let fields = |count: usize| (0..count).map(|number| format!("X-{number}: 1\r\n")).collect::<Vec<_>>().concat();
+    for (what, expected) in [
+        (fields(99), 200),
+        (fields(150), 431),
+        (format!("X-Long: {}\r\n", "x".repeat(30 << 10)), 200),
+        (format!("X-Long: {}\r\n", "x".repeat(40 << 10)), 431),
+    ] {
+        let mut client = proxy.connect().await;
+        client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{what}\r\n")).await;
+        assert_eq!(status(&client.head().await.unwrap()), expected, "{} bytes", what.len());
+    }
+    assert_eq!(endpoint.heads().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answers_head_beyond_the_limits_is_a_protocol_error() {
+    let long = format!("HTTP/1.1 200 OK\r\nX-Long: {}\r\nContent-Length: 0\r\n\r\n", "x".repeat(70 << 10));
+    let many =
+        format!("HTTP/1.1 200 OK\r\n{}\r\n", (0..250).map(|n| format!("X-{n}: 1\r\n")).collect::<Vec<_>>().concat());
+    for answer in [long, many] {
+        let endpoint = Endpoint::answering(answer.leak()).await;
+        let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+        let (head, _) = proxy.ask(GET).await;
+        assert_eq!((status(&head), field(&head, "evenkeel-reason")), (502, Some("UPE")));
+    }
+}
+
+#[tokio::test]
+async fn only_the_final_answer_counts() {
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
+                 HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let endpoint = Endpoint::answering(hints).await;
+    let proxy = Proxy::with(&[&Pool::of(&[endpoint.addr])], &["--threads", "1"]).await;
+    let mut client = proxy.connect().await;
+    for _ in 0..3 {
+        client.send(GET).await;
+        let (head, body) = client.answer().await;
+        assert_eq!((status(&head), body.as_str(), field(&head, "link")), (200, "ok", None));
+    }
+    assert_eq!(endpoint.connections(), 1);
+}
