@@ -73,12 +73,13 @@ impl Stage {
     }
 
     fn clear(&self) {
-        let _ = self.cluster.attempt(&format!("kubectl -n {SHOP} delete pods --all --force --grace-period=0"));
-        let _ = self
-            .cluster
-            .attempt(&format!("helm uninstall evenkeel -n {SYSTEM} --ignore-not-found --wait --timeout=60s"));
-        self.cluster.run("kubectl delete crd balancerpools.evenkeel.dev --ignore-not-found --timeout=60s");
-        self.cluster.run(&format!("kubectl delete namespace {SHOP} {SYSTEM} --ignore-not-found --timeout=150s"));
+        let cluster = &self.cluster;
+        cluster.run(&format!("helm uninstall evenkeel -n {SYSTEM} --ignore-not-found --wait --timeout=60s"));
+        cluster.run("kubectl delete crd balancerpools.evenkeel.dev --ignore-not-found --timeout=60s");
+        // Nobody waits for them to drain.
+        cluster.run(&format!("kubectl -n {SHOP} delete deployments --all --wait=false"));
+        cluster.run(&format!("kubectl -n {SHOP} delete pods --all --force --grace-period=0"));
+        cluster.run(&format!("kubectl delete namespace {SHOP} {SYSTEM} --ignore-not-found --timeout=150s"));
     }
 
     /// Installs or upgrades the release, with further arguments of helm, and waits for the operator.
@@ -103,6 +104,17 @@ impl Stage {
         self.await_endpoints("4/4");
         self.await_programmed();
         self.cluster.run(&format!("kubectl -n {SHOP} rollout status deployment/evenkeel-web --timeout=120s"));
+        self.await_service();
+    }
+
+    /// Waits until every node knows the Service: kube-proxy takes a second or two over a new one, and refuses until then.
+    fn await_service(&self) {
+        let connect = format!("exec 3<>/dev/tcp/{}/80", self.service_address());
+        for node in self.cluster.nodes() {
+            eventually(&format!("{node} knows the Service"), PATIENCE, || {
+                self.cluster.attempt_words(&["docker", "exec", &node, "timeout", "1", "bash", "-c", &connect]).ok()
+            });
+        }
     }
 
     /// The manifest of the pool with these weights in place of its own.
