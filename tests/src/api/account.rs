@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use evenkeel_crds::{BalancerPool, names};
+use evenkeel_crds::BalancerPool;
 use k8s_openapi::{
     api::{
         authentication::v1::TokenRequest,
@@ -69,21 +69,26 @@ pub(super) async fn operator_kubeconfig(server: &ApiServer, client: &Client, fil
         "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": NAME },
         "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }] });
     apply::<ClusterRoleBinding>(&Api::all(client.clone()), NAME, &binding).await;
-    let token = token(&accounts).await;
+    account_kubeconfig(server, &accounts, NAME, file).await;
+}
+
+/// Writes a kubeconfig with a token of an account.
+pub(super) async fn account_kubeconfig(server: &ApiServer, accounts: &Api<ServiceAccount>, name: &str, file: &Path) {
+    let token = token(accounts, name).await;
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
-        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": names::FIELD_MANAGER } }],
-        "users": [{ "name": names::FIELD_MANAGER, "user": { "token": token } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": name } }],
+        "users": [{ "name": name, "user": { "token": token } }],
         "clusters": [{ "name": "test", "cluster": { "server": server.url(), "certificate-authority": server.ca() } }],
     });
     fs::write(file, config.to_string()).expect("a temporary file");
 }
 
-async fn token(accounts: &Api<ServiceAccount>) -> String {
+async fn token(accounts: &Api<ServiceAccount>, name: &str) -> String {
     let request =
         json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
     let params = PostParams::default();
-    let answer: TokenRequest = accounts.create_subresource("token", NAME, &params, &request).await.expect("a token");
+    let answer: TokenRequest = accounts.create_subresource("token", name, &params, &request).await.expect("a token");
     answer.status.expect("an answer").token
 }
 

@@ -69,7 +69,7 @@ impl Operator {
 }
 
 /// A program of this workspace, beside the folder of the test's own.
-fn program(name: &str) -> PathBuf {
+pub(super) fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test's own program");
     let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
     folder.join(name)
