@@ -16,6 +16,9 @@ use serde_json::{Value, json};
 
 const MAP: &str = "evenkeel-web";
 
+/// What somebody did to a policy.
+type Edit = fn(&mut Value);
+
 /// A table with one endpoint, as the operator would write it; edited by `edit`, with a revision that fits.
 fn parts(space: &Space, generation: i64, address: SocketAddr, edit: impl FnOnce(&mut Value)) -> Parts {
     let mut policy = Policy::new(&space.namespace, "web", generation, 8080);
@@ -67,12 +70,12 @@ async fn a_table_that_cannot_be_used_leaves_the_last_good_one_in_force() {
     eventually("the first table", || async { (proxy.status()["generation"] == 1).then_some(()) }).await;
     let mut client = proxy.client(8080);
 
-    let cases: [(&str, bool, &dyn Fn(&mut Value)); 5] = [
-        ("schema version 9 is newer", true, &|policy| policy["schemaVersion"]["major"] = json!(9)),
-        ("requires \"TimeTravel\"", true, &|policy| policy["requires"] = json!(["TimeTravel"])),
-        ("not of", false, &|policy| policy["pool"] = json!("other")),
-        ("listener port 9440", false, &|policy| policy["listener"] = json!({ "port": 9440, "bindPort": 9440 })),
-        ("backend", false, &|policy| policy["backends"] = json!([])),
+    let cases: [(&str, bool, Edit); 5] = [
+        ("schema version 9 is newer", true, |policy| policy["schemaVersion"]["major"] = json!(9)),
+        ("requires \"TimeTravel\"", true, |policy| policy["requires"] = json!(["TimeTravel"])),
+        ("not of", false, |policy| policy["pool"] = json!("other")),
+        ("listener port 9440", false, |policy| policy["listener"] = json!({ "port": 9440, "bindPort": 9440 })),
+        ("backend", false, |policy| policy["backends"] = json!([])),
     ];
     for (refusal, too_new, edit) in cases {
         write(&space, parts(&space, 2, address, edit)).await;
