@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::lane::Backoff;
+
 /// Why work on a pool failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -47,6 +49,15 @@ impl Error {
             Self::TooSlow(_) => "too_slow",
             Self::Panicked(_) => "panicked",
             Self::Json { .. } => "json",
+        }
+    }
+
+    /// How long to wait before the next try.
+    #[must_use]
+    pub fn backoff(&self) -> Backoff {
+        match self {
+            Self::Api { .. } | Self::TooSlow(_) if !self.is_refusal() => Backoff::Unreachable,
+            _ => Backoff::Refused,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -100,6 +100,23 @@ pub enum ListenAddress {
     All(u16),
 }
 
+impl RunOptions {
+    /// The namespaces to serve, each once; none: all. An empty variable names nothing.
+    #[must_use]
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        let named = self.watch_namespaces.iter().map(|name| name.trim().to_owned());
+        named.filter(|name| !name.is_empty()).collect()
+    }
+}
+
+impl ProxyOptions {
+    /// The image, if there is one. An empty variable names nothing.
+    #[must_use]
+    pub fn image(&self) -> Option<&str> {
+        self.image.as_deref().filter(|image| !image.is_empty())
+    }
+}
+
 impl FromStr for ListenAddress {
     type Err = String;
 
@@ -137,13 +154,13 @@ mod tests {
 
     #[test]
     fn flags_are_read() {
-        let line = "evenkeel-operator run --proxy-image proxy:1 --proxy-image-pull-policy Never --watch-namespaces a,b \
+        let line = "evenkeel-operator run --proxy-image proxy:1 --proxy-image-pull-policy Never --watch-namespaces a,,b,a \
                     --address :0 --log-format json";
         let Command::Run(options) = Cli::try_parse_from(line.split_whitespace()).expect("valid flags").command else {
             panic!("not run");
         };
-        assert_eq!(options.watch_namespaces, ["a", "b"]);
-        assert_eq!(options.proxy.image.as_deref(), Some("proxy:1"));
+        assert_eq!(options.namespaces().into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(options.proxy.image(), Some("proxy:1"));
         assert_eq!(options.proxy.image_pull_policy, Some(PullPolicy::Never));
         assert_eq!(options.address, ListenAddress::All(0));
         assert_eq!(options.log.format, LogFormat::Json);

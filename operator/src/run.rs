@@ -33,6 +33,8 @@ const AT_ONCE: usize = 8;
 const REPORTS_AT_ONCE: usize = 32;
 /// An API server that does not answer a connect in that time is not there: the default is half a minute.
 const CONNECT: Duration = Duration::from_secs(5);
+/// A connection that says nothing for so long is dead: the server itself ends a watch after a minute.
+const SILENCE: Duration = Duration::from_secs(90);
 /// What has begun is finished in that time, or not at all.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
@@ -43,10 +45,11 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let ready = Arc::new(AtomicBool::new(false));
     let admin = Admin::bind(options.address, Arc::clone(&metrics), Arc::clone(&ready)).await;
     let admin = admin.with_context(|| format!("cannot listen at --address {:?}", options.address))?;
-    let client = connect(options.kubeconfig.as_deref()).await?;
+    let client = connect(options.kubeconfig.as_deref().filter(|file| !file.as_os_str().is_empty())).await?;
     tokio::spawn(admin.serve());
+    let namespaces = options.namespaces();
     let context = Arc::new(Context::new(client, options.proxy, metrics));
-    let mut watches = Watches::start(&context, &options.watch_namespaces);
+    let mut watches = Watches::start(&context, &namespaces);
     tokio::select! {
         () = watches.synced() => {}
         () = stop.cancelled() => return Ok(()),
@@ -55,6 +58,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     ready.store(true, Ordering::Relaxed);
     let mut lanes = start_lanes(&context, &stop);
     tokio::select! {
+        biased; // lanes end when they are told to: that is no failure
         () = stop.cancelled() => {}
         ended = watches.ended() => bail!("{ended}"),
         ended = lanes.join_next() => bail!("a lane has ended: {ended:?}"),
@@ -91,6 +95,8 @@ async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
         None => Config::incluster().context("this is no pod of a cluster; name one with --kubeconfig FILE")?,
     };
     config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     // Lanes and watches try again by themselves; 15 tries inside one request would hold a pool for minutes.
     config.default_retry = false;
     Ok(Client::try_from(config)?)

@@ -1,6 +1,6 @@
 //! Watches: each is cache and trigger at once, restarted with a back-off, and never stopped by an object that it cannot read.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use evenkeel_crds::{BalancerPool, names::labels};
 use futures::{Stream, StreamExt as _, pin_mut};
@@ -54,7 +54,7 @@ pub struct Watches {
 impl Watches {
     /// Starts to watch these namespaces, or all if there are none.
     #[must_use]
-    pub fn start(context: &Arc<Context>, namespaces: &[String]) -> Self {
+    pub fn start(context: &Arc<Context>, namespaces: &BTreeSet<String>) -> Self {
         let mut watches = Self { context: Arc::clone(context), tasks: JoinSet::new(), synced: Vec::new() };
         if namespaces.is_empty() {
             watches.watch_scope(&None);

@@ -33,6 +33,12 @@ impl Rest {
     pub fn again(after: Duration) -> Self {
         Self::Until { spacing: Duration::ZERO, again: Some(after) }
     }
+
+    /// A look again after that time and not earlier: looking would be in vain.
+    #[must_use]
+    pub fn not_before(after: Duration) -> Self {
+        Self::Until { spacing: after, again: Some(after) }
+    }
 }
 
 /// After a failure nothing, not even a change, tries again sooner: a write that fails and is itself a change must not spin.
@@ -101,18 +107,12 @@ impl Queue {
     }
 
     /// The work on the pool failed. Returns after how long it is tried again; `random` is between 0 and 1.
-    pub fn fail(&mut self, key: &Key, now: Instant, random: f64) -> Duration {
+    pub fn fail(&mut self, key: &Key, now: Instant, backoff: Backoff, random: f64) -> Duration {
         let Some(place) = self.places.get_mut(key) else { return Duration::ZERO };
         place.failures = place.failures.saturating_add(1);
-        let wait = Backoff::wait(place.failures, random);
+        let wait = backoff.wait(place.failures, random);
         self.rest(key, now + SPACING_AFTER_FAILURE, Some(now + wait));
         wait
-    }
-
-    /// How often in a row the pool's work failed.
-    #[must_use]
-    pub fn failures(&self, key: &Key) -> u32 {
-        self.places.get(key).map_or(0, |place| place.failures)
     }
 
     fn rest(&mut self, key: &Key, not_before: Instant, again: Option<Instant>) {
@@ -205,7 +205,7 @@ mod tests {
     fn failures_back_off_until_the_first_success() {
         let (mut queue, mut now) = running();
         for seconds in [1, 2, 4] {
-            assert_eq!(queue.fail(&web(), now, 0.5), Duration::from_secs(seconds));
+            assert_eq!(queue.fail(&web(), now, Backoff::Refused, 0.5), Duration::from_secs(seconds));
             assert_eq!(queue.next_due(), Some(now + Duration::from_secs(seconds)));
             now += Duration::from_secs(seconds);
             assert_eq!(queue.take(now), Some(web()));
@@ -213,14 +213,14 @@ mod tests {
         queue.finish(&web(), now, Rest::NOTHING);
         queue.add(&web(), now);
         assert_eq!(queue.take(now), Some(web()));
-        assert_eq!(queue.fail(&web(), now, 0.5), Duration::from_secs(1));
+        assert_eq!(queue.fail(&web(), now, Backoff::Refused, 0.5), Duration::from_secs(1));
     }
 
     #[test]
     fn a_change_after_a_failure_is_tried_soon_but_not_at_once() {
         let (mut queue, start) = running();
         queue.add(&web(), start);
-        queue.fail(&web(), start, 0.5);
+        queue.fail(&web(), start, Backoff::Refused, 0.5);
         assert_eq!(queue.next_due(), Some(start + SPACING_AFTER_FAILURE));
     }
 

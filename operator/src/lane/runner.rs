@@ -91,7 +91,7 @@ impl Lane {
                 self.queue().finish(&key, now, rest);
             }
             Err(error) => {
-                let again_in = self.queue().fail(&key, now, fastrand::f64());
+                let again_in = self.queue().fail(&key, now, error.backoff(), fastrand::f64());
                 report(self.name, &key, &error, again_in);
             }
         }

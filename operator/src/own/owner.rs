@@ -112,7 +112,7 @@ impl Owner {
 
     /// The image that the pool's proxies are to have now: a new one only when it is this pool's turn.
     fn image(&self, view: &View, live: Option<&DeploymentState>) -> Image {
-        let Some(image) = self.context.proxy.image.as_deref() else { return Image::None };
+        let Some(image) = self.context.proxy.image() else { return Image::None };
         let world = self.context.world();
         let mut state = self.state();
         let next = state.rollouts.next_after(image, live);
@@ -176,6 +176,7 @@ impl Owner {
         let mut state = self.state();
         state.pools.remove(key);
         state.rollouts.release(key);
+        self.context.board.forget(key);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -198,7 +199,7 @@ impl Image {
     fn as_options<'a>(&'a self, context: &'a Context) -> PodOptions<'a> {
         let image = match self {
             Self::None => None,
-            Self::Wanted => context.proxy.image.as_deref(),
+            Self::Wanted => context.proxy.image(),
             Self::Held(image) => Some(image.as_str()),
         };
         PodOptions { image, pull_policy: context.proxy.image_pull_policy }

@@ -10,7 +10,7 @@ use evenkeel_crds::{
     RoutingTable,
     address::Scope,
     names,
-    table::{BackendSource, Parts},
+    table::{BackendSource, Parts, Policy},
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -18,7 +18,7 @@ use kube::{
     api::{DeleteParams, PostParams, Preconditions},
 };
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Budget, Plan, Verdict, plan, plan::Publication};
 use crate::{
@@ -141,7 +141,7 @@ impl Publisher {
                 Err(wait) => {
                     self.context.metrics.table(Write::Deferred, 0);
                     self.note(&view.key, findings);
-                    Ok(Attempt::Over(Rest::again(wait)))
+                    Ok(Attempt::Over(Rest::not_before(wait)))
                 }
                 Ok(()) => self.write(view, *publication, findings).await,
             },
@@ -185,7 +185,7 @@ impl Publisher {
                 self.note(&view.key, findings);
                 Ok(Attempt::Over(Rest::Until { spacing: BETWEEN_WRITES, again: None }))
             }
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) && !namespace_is_going(&status) => {
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
                 self.context.metrics.table(Write::Conflict, bytes);
                 Ok(Attempt::Again(self.look(&view.key).await?))
             }
@@ -202,16 +202,21 @@ impl Publisher {
     }
 
     fn wrote(&self, view: &View, mut map: ConfigMap, table: RoutingTable, bytes: usize) {
-        let (key, policy) = (&view.key, &table.policy);
-        info!(pool = %key, generation = policy.generation, revision = policy.revision, bytes, "Published.");
+        let key = &view.key;
         self.context.metrics.table(Write::Ok, bytes);
         map.metadata.managed_fields = None;
         self.context.world().wrote_map(map);
         self.refer(key, &table);
-        if let Some(memory) = self.state().pools.get_mut(key) {
-            memory.table = Some(Arc::new(table));
-            memory.written = Some(Instant::now());
+        let mut state = self.state();
+        let Some(memory) = state.pools.get_mut(key) else { return };
+        let Policy { generation, revision, .. } = &table.policy;
+        if memory.table.as_ref().is_some_and(|before| before.policy == table.policy) {
+            debug!(pool = %key, bytes, "Published other endpoints or proxies.");
+        } else {
+            info!(pool = %key, generation, revision, bytes, "Published.");
         }
+        memory.table = Some(Arc::new(table));
+        memory.written = Some(Instant::now());
     }
 
     async fn look(&self, key: &Key) -> Result<Option<Arc<ConfigMap>>, Error> {
@@ -274,12 +279,6 @@ impl Publisher {
 
 fn map_name(key: &Key) -> String {
     key.sibling(&names::object_name(&key.name)).to_string()
-}
-
-/// Nothing can be created in a namespace that is being deleted: no conflict, and nothing to try again at once.
-fn namespace_is_going(status: &kube::core::Status) -> bool {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 fn unix_now() -> i64 {

@@ -64,6 +64,7 @@ impl Step for Reporter {
         let pool = self.context.world().pool(key).cloned();
         let Some(pool) = pool else {
             self.pools().remove(key);
+            self.context.board.forget(key);
             return Ok(Rest::Gone);
         };
         let findings = self.context.board.table(key).filter(|findings| findings.uid == pool.uid());
