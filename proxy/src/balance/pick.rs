@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BackendState, Candidates, EndpointState, ThreadState, View, smooth};
+use super::{BackendState, Candidates, EndpointState, PlannedEndpoint, ThreadState, View, smooth};
 
 /// What a pick depends on besides the view.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,21 +28,15 @@ pub struct NoPick;
 /// Picks an endpoint: first the backend, exactly by weight, then one of its endpoints. Allocates nothing, reads no clock.
 pub fn pick(view: &View, state: &mut ThreadState, context: &Context) -> Result<Picked, NoPick> {
     state.prepare(view);
-    let left = |backend: &Candidates| backend.endpoints.iter().any(|endpoint| !context.has_tried(&endpoint.state));
-    let eligible = |backend: &Candidates| context.tried.is_empty() || left(backend);
+    let tried = context.tried;
+    let eligible = |backend: &Candidates| tried.is_empty() || backend.has_untried(tried);
     let index = smooth::next(&view.backends, &mut state.backends, eligible).ok_or(NoPick)?;
     let backend = &view.backends[index];
-    let fresh = |endpoint: &super::PlannedEndpoint| !context.has_tried(&endpoint.state);
+    let fresh = |endpoint: &PlannedEndpoint| endpoint.is_untried(tried);
     let endpoint = match &mut state.strides[index] {
         Some(stride) => stride.next(&backend.endpoints, &mut state.endpoints, fresh),
         None => smooth::next(&backend.endpoints, &mut state.endpoints, fresh),
     };
     let endpoint = &backend.endpoints[endpoint.ok_or(NoPick)?];
     Ok(Picked { backend: Arc::clone(&backend.state), endpoint: Arc::clone(&endpoint.state) })
-}
-
-impl Context<'_> {
-    fn has_tried(&self, endpoint: &Arc<EndpointState>) -> bool {
-        self.tried.iter().any(|tried| Arc::ptr_eq(tried, endpoint))
-    }
 }

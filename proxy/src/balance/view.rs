@@ -53,14 +53,27 @@ impl View {
         let kept = all.filter(|endpoint| ready(endpoint)).map(|endpoint| endpoint.state.address).collect();
         Self { epoch: EPOCH.fetch_add(1, Relaxed), backends, kept, plan }
     }
-}
 
-impl View {
     /// Whether a candidate is left that was not tried.
     #[must_use]
     pub fn has_untried(&self, tried: &[Arc<EndpointState>]) -> bool {
-        let untried = |endpoint: &PlannedEndpoint| !tried.iter().any(|tried| Arc::ptr_eq(tried, &endpoint.state));
-        self.backends.iter().any(|backend| backend.endpoints.iter().any(untried))
+        self.backends.iter().any(|backend| backend.has_untried(tried))
+    }
+}
+
+impl Candidates {
+    /// Whether one of them was not tried.
+    #[must_use]
+    pub fn has_untried(&self, tried: &[Arc<EndpointState>]) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.is_untried(tried))
+    }
+}
+
+impl PlannedEndpoint {
+    /// Whether it is none of those that were tried.
+    #[must_use]
+    pub fn is_untried(&self, tried: &[Arc<EndpointState>]) -> bool {
+        !tried.iter().any(|tried| Arc::ptr_eq(tried, &self.state))
     }
 }
 
