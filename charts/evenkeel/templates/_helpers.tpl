@@ -78,3 +78,36 @@ and watch of ConfigMaps, which its cache needs as well.
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/*
+What the operator may do where it runs itself: one Lease, by which its replicas agree on who writes. RBAC cannot limit
+"create" by name; the admission policy does. Tests read these rules as plain YAML: keep them free of templates.
+*/}}
+{{- define "evenkeel.ownRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [evenkeel-operator]
+  verbs: [get, list, watch, update]
+{{- end }}
+
+{{/* Also there, if it serves the webhook: one Secret, which holds the certificates for all replicas. */}}
+{{- define "evenkeel.certificateRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [evenkeel-operator]
+  verbs: [get, list, watch, update]
+{{- end }}
+
+{{/* To tell the API server who signs those certificates. The name is that of this installation's configuration. */}}
+{{- define "evenkeel.webhookRules" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: ['{{ include "evenkeel.clusterName" . }}']
+  verbs: [get, list, watch, patch]
+{{- end }}
