@@ -13,6 +13,7 @@ pub mod api;
 pub mod conditions;
 pub mod file;
 pub mod names;
+pub mod sidecar;
 pub mod table;
 pub mod translate;
 

@@ -12,8 +12,25 @@ pub const RESERVED_POOL_NAME: &str = "operator";
 /// The manager of every field that the operator writes.
 pub const FIELD_MANAGER: &str = "evenkeel-operator";
 
-/// The labels of everything that the operator makes.
+/// The container of a pod that is its sidecar, injected or written by hand. A pod that has one gets no other.
+pub const SIDECAR_CONTAINER: &str = "evenkeel-proxy";
+
+/// The least port of a pool with sidecars: they bind the listener's own port, without privileges.
+pub const LEAST_SIDECAR_PORT: i32 = 1024;
+
+/// The labels of everything that the operator makes, and those that it reads.
 pub mod labels {
+    /// On a pod: it asks for a sidecar, if the value is [`INJECT_VALUE`].
+    pub const INJECT: &str = "evenkeel.dev/inject";
+    /// The value of [`INJECT`].
+    pub const INJECT_VALUE: &str = "enabled";
+    /// On a namespace: whether a pod that asks for a sidecar and cannot have one is refused ([`INJECTION_FAIL`]) or made
+    /// without ([`INJECTION_IGNORE`]).
+    pub const INJECTION_FAILURE_POLICY: &str = "evenkeel.dev/injection-failure-policy";
+    /// A value of [`INJECTION_FAILURE_POLICY`].
+    pub const INJECTION_FAIL: &str = "Fail";
+    /// A value of [`INJECTION_FAILURE_POLICY`].
+    pub const INJECTION_IGNORE: &str = "Ignore";
     /// Whose tool made it: [`MANAGED_BY_VALUE`].
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
     /// The value of [`MANAGED_BY`].
@@ -26,6 +43,22 @@ pub mod labels {
     pub const POOL: &str = "evenkeel.dev/pool";
     /// The Service that an EndpointSlice belongs to (Kubernetes' own label).
     pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
+}
+
+/// The annotations of a pod that has, or asks for, a sidecar.
+pub mod annotations {
+    /// The pools that the sidecar serves: see [`pools_of`](crate::sidecar::pools_of).
+    pub const POOLS: &str = "evenkeel.dev/pools";
+    /// Written by the webhook: why a pod that asked has no sidecar.
+    pub const NOT_INJECTED: &str = "evenkeel.dev/not-injected";
+    /// What the sidecar requests of a CPU, in place of the default.
+    pub const CPU_REQUEST: &str = "evenkeel.dev/cpu-request";
+    /// How much of a CPU the sidecar may use, in place of the default.
+    pub const CPU_LIMIT: &str = "evenkeel.dev/cpu-limit";
+    /// What the sidecar requests of memory, in place of the default.
+    pub const MEMORY_REQUEST: &str = "evenkeel.dev/memory-request";
+    /// How much memory the sidecar may use, in place of the default.
+    pub const MEMORY_LIMIT: &str = "evenkeel.dev/memory-limit";
 }
 
 /// The name of every object that belongs to the pool.

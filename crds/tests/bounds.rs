@@ -256,6 +256,27 @@ fn replicas() {
     }
     accepts("somebody else's", set(Some(ProxyMode::External), None));
     refuses("somebody else's", "spec.proxy.replicas", set(Some(ProxyMode::External), Some(1)));
+    accepts("one a pod", set(Some(ProxyMode::Sidecar), None));
+    refuses("one a pod", "spec.proxy.replicas", set(Some(ProxyMode::Sidecar), Some(1)));
+}
+
+#[test]
+fn ports_of_sidecars() {
+    let set = |mode, port| {
+        move |pool: &mut BalancerPool| {
+            pool.spec.proxy = Some(Proxy { mode: Some(mode), replicas: None });
+            pool.spec.listener.port = port;
+        }
+    };
+    for port in [1024, 8080, 65_535] {
+        accepts(&port.to_string(), set(ProxyMode::Sidecar, port));
+    }
+    for port in [0, 1, 80, 1023, 9440, 65_536] {
+        refuses(&port.to_string(), "spec.listener.port", set(ProxyMode::Sidecar, port));
+    }
+    for mode in [ProxyMode::Deployment, ProxyMode::External] {
+        accepts("the Service, or somebody else, moves it", set(mode, 80));
+    }
 }
 
 #[test]

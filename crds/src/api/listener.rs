@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Listener {
     /// The port that clients use, 1 to 65535 but 9440. Below 1024 the proxy, which has no privileges, binds this port
-    /// plus 10000, and the pool's Service leads there.
+    /// plus 10000, and the pool's Service leads there; a sidecar has no Service, so that its port is 1024 or more.
     #[schemars(range(min = 1, max = 65535))]
     #[x_kube(validation = Rule::new("self != 9440")
         .message("port 9440 is where every proxy answers its probes and metrics; choose another one"))]

@@ -50,7 +50,10 @@ use super::{Backend, BalancerPoolStatus, Listener, LoadBalancing, Proxy, Timeout
     validation = Rule::new("self.metadata.name != 'operator'")
         .message("no pool may be named operator, since evenkeel-operator is the operator's own name; choose another one"),
     validation = Rule::new("self.spec.backends.all(b, !has(b.service) || !b.service.name.startsWith('evenkeel-') || b.service.name.substring(9) != self.metadata.name)")
-        .message("a backend is the pool's own Service, so that its proxies would call themselves; name the Service of your application")
+        .message("a backend is the pool's own Service, so that its proxies would call themselves; name the Service of your application"),
+    validation = Rule::new("!has(self.spec.proxy) || !has(self.spec.proxy.mode) || self.spec.proxy.mode != 'Sidecar' || self.spec.listener.port >= 1024")
+        .message("a sidecar has no privileges and binds the listener's own port; choose a port from 1024 to 65535, or another mode")
+        .field_path(".spec.listener.port")
 )]
 #[schemars(transform = super::schema::tidy)]
 #[serde(rename_all = "camelCase")]

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
     .field_path(".replicas"))]
 #[serde(rename_all = "camelCase")]
 pub struct Proxy {
-    /// Deployment (the default): the operator runs them behind a Service named evenkeel-POOL. External: somebody else runs
-    /// `evenkeel-proxy run --watch NAMESPACE/POOL`.
+    /// Deployment (the default): the operator runs them behind a Service named evenkeel-POOL. Sidecar: one runs beside each
+    /// application that uses the pool, at 127.0.0.1 and the listener's port; pods of the pool's namespace with the label
+    /// `evenkeel.dev/inject: enabled` and the annotation `evenkeel.dev/pools: POOL` get it injected, or have it written by
+    /// hand. External: somebody else runs `evenkeel-proxy run --watch NAMESPACE/POOL`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ProxyMode>,
 
@@ -28,6 +30,8 @@ pub enum ProxyMode {
     /// The operator, as a Deployment with a Service.
     #[default]
     Deployment,
+    /// One in each pod of the applications that use the pool.
+    Sidecar,
     /// Somebody else.
     External,
 }

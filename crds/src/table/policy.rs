@@ -25,6 +25,9 @@ pub struct Policy {
     pub namespace: String,
     /// The pool's name.
     pub pool: String,
+    /// When the pool was made, in Unix seconds; none if unknown. Of two pools with one port in one proxy the older has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<i64>,
     /// The generation of the spec.
     pub generation: i64,
     /// [`Policy::digest`] of the rest.
@@ -120,6 +123,7 @@ impl Policy {
             requires: Vec::new(),
             namespace: namespace.into(),
             pool: pool.into(),
+            created: None,
             generation,
             revision: String::new(),
             protocol: Protocol::Http,

@@ -12,8 +12,8 @@ pub struct SchemaVersion {
     pub minor: u32,
 }
 
-/// What this release writes.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 0 };
+/// What this release writes. 1.1 added the policy's `created`.
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
 
 /// The names in a table's `requires` that this release knows. A table that requires another one is refused: a feature
 /// that must not be ignored is named there, without a new major version.

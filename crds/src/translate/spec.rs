@@ -37,6 +37,7 @@ pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<P
     let spec = &pool.spec;
     let generation = pool.metadata.generation.unwrap_or_default();
     let mut policy = Policy::new(namespace, name, generation, port_of(spec.listener.port));
+    policy.created = pool.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
     policy.protocol = spec.protocol.unwrap_or_default();
     policy.load_balancing.algorithm =
         spec.load_balancing.as_ref().and_then(|balancing| balancing.algorithm).unwrap_or_default();
@@ -117,6 +118,7 @@ impl Checker<'_> {
             "port 9440 is where every proxy answers its probes and metrics; choose another one",
         );
         if let Some(proxy) = &spec.proxy {
+            self.sidecar(proxy, spec.listener.port);
             self.proxy(proxy);
         }
         self.backends(&spec.backends);
@@ -124,6 +126,15 @@ impl Checker<'_> {
             self.timeout(timeouts.connect.as_ref(), "spec.timeouts.connect");
             self.timeout(timeouts.response_header.as_ref(), "spec.timeouts.responseHeader");
         }
+    }
+
+    /// A port out of every range has its own message.
+    fn sidecar(&mut self, proxy: &Proxy, port: i32) {
+        self.require(
+            proxy.mode != Some(ProxyMode::Sidecar) || !(1..names::LEAST_SIDECAR_PORT).contains(&port),
+            "spec.listener.port",
+            "a sidecar has no privileges and binds the listener's own port; choose a port from 1024 to 65535, or another mode",
+        );
     }
 
     fn proxy(&mut self, proxy: &Proxy) {

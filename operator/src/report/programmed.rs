@@ -42,7 +42,9 @@ pub fn programmed(table: &Findings, objects: &OwnFindings, programming: &Program
         _ => return Verdict::no(reasons::PENDING, format!("generation {generation} is not published yet")),
     }
     match table.mode {
-        ProxyMode::External => Verdict::yes(reasons::PUBLISHED, "the table is published for proxies that others run"),
+        ProxyMode::Sidecar | ProxyMode::External => {
+            Verdict::yes(reasons::PUBLISHED, "the table is published for proxies that others run")
+        }
         ProxyMode::Deployment => at_proxies(generation, objects, programming),
     }
 }

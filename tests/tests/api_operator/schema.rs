@@ -117,7 +117,12 @@ fn plain_fields() -> Vec<(&'static str, Vec<(Value, Expected)>)> {
         ("/spec/proxy/replicas", numbers(0, 1000, "greater than or equal to 0", "less than or equal to 1000")),
         (
             "/spec/proxy/mode",
-            vec![(json!("Deployment"), None), (json!("External"), None), (json!("Sidecar"), Some("supported values"))],
+            vec![
+                (json!("Deployment"), None),
+                (json!("External"), None),
+                (json!("Sidecar"), None),
+                (json!("Node"), Some("supported values")),
+            ],
         ),
         (
             "/spec/loadBalancing/algorithm",
@@ -208,6 +213,7 @@ fn rules() -> Vec<(&'static str, Vec<(Value, Expected)>)> {
                 (json!({ "mode": "Deployment", "replicas": 2 }), None),
                 (json!({ "mode": "External" }), None),
                 (json!({ "mode": "External", "replicas": 2 }), Some("remove it or choose that mode")),
+                (json!({ "mode": "Sidecar", "replicas": 2 }), Some("remove it or choose that mode")),
             ],
         ),
         ("/spec/timeouts/connect", timeouts.clone()),
