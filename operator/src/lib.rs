@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod context;
 pub mod error;
 pub mod findings;
+pub mod inject;
 pub mod key;
 pub mod kind;
 pub mod lane;
