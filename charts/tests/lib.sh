@@ -63,3 +63,13 @@ render() { helm template evenkeel "$chart" --namespace "$release_namespace" --ku
 
 # to_json: a stream of YAML documents as JSON, without a cluster.
 to_json() { kubectl annotate --local -f - -o json none-; }
+
+# kube: kubectl for the cluster of the tests. Whoever uses it sets kubeconfig.
+kube() { kubectl --kubeconfig "$kubeconfig" "$@"; }
+
+# restricted_pod NAMESPACE FILE: the Deployments' pods themselves, since pod security refuses pods and not Deployments.
+restricted_pod() {
+  to_json <"$2" | jq 'select(.kind == "Deployment") | .spec.template
+    | {apiVersion: "v1", kind: "Pod", metadata: (.metadata + {generateName: "pod-"}), spec: (.spec | del(.serviceAccountName))}' |
+    kube -n "$1" create --dry-run=server -f -
+}
