@@ -8,6 +8,8 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use evenkeel_crds::names;
 
+use crate::threads;
+
 /// The data plane of Evenkeel: shares the traffic of BalancerPools among their endpoints.
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel-proxy", version)]
@@ -42,17 +44,35 @@ pub struct Run {
     #[arg(long, value_name = "NAMESPACE/POOL", num_args = 1.., group = "source")]
     pub watch: Vec<PoolName>,
 
-    /// The address that listeners bind. Default: 127.0.0.1 with --pool, else all addresses.
+    /// Pools from the same ConfigMaps, mounted as directories: for pods without access to the API server.
+    #[arg(long, value_name = "DIR", num_args = 1.., group = "source")]
+    pub tables: Vec<PathBuf>,
+
+    /// Serve one application, as a container beside it: binds 127.0.0.1, has one worker thread, and ends when the
+    /// application's connections have ended.
+    #[arg(long)]
+    pub sidecar: bool,
+
+    /// Keep a copy of each pool's table in this directory, and start from it where the API server does not answer.
+    #[arg(long, value_name = "DIR", requires = "watch")]
+    pub last_good: Option<PathBuf>,
+
+    /// The address that listeners bind. Default: 127.0.0.1 with --pool or --sidecar, else all addresses.
     #[arg(long, value_name = "IP")]
     pub bind: Option<IpAddr>,
 
-    /// Where /livez, /readyz, /status and /metrics answer. Default: 127.0.0.1:9440, in a pod all addresses.
+    /// Where /startupz, /livez, /readyz, /status and /metrics answer. Default: 127.0.0.1:9440, in a pod all addresses.
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<SocketAddr>,
 
-    /// Worker threads. Default: the CPU limit rounded up; without one the CPU request, else one a core, at most 4.
+    /// Worker threads. Default: one with --sidecar; else the CPU limit rounded up; without one the CPU request, else one a
+    /// core, at most 4.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+
+    /// What SIGTERM waits for. Default: application with --sidecar, else clients.
+    #[arg(long, value_enum, value_name = "WHOM")]
+    pub drain: Option<Drain>,
 
     /// How to reach the API server. Default: as a pod.
     #[arg(long, value_name = "FILE", requires = "watch")]
@@ -84,6 +104,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whom the end of the process waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Drain {
+    /// Clients that hear of the end by their Service: serves 5 s more, then finishes what is under way, at most 60 s.
+    Clients,
+    /// One application in the same pod: serves until it had no connection for 1 s, at most 22 s.
+    Application,
+}
+
 /// A pool's namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolName {
@@ -106,13 +135,36 @@ impl std::str::FromStr for PoolName {
     }
 }
 
+impl std::fmt::Display for PoolName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 impl Run {
+    /// How many worker threads.
+    #[must_use]
+    pub fn worker_threads(&self) -> usize {
+        match self.threads {
+            Some(threads) => threads.into(),
+            // One application seldom needs more than a core for its requests, and every thread costs memory in every pod.
+            None if self.sidecar => 1,
+            None => threads::by_default(self.cpu_request),
+        }
+    }
+
+    /// Whom the end of the process waits for.
+    #[must_use]
+    pub fn drains_for(&self) -> Drain {
+        self.drain.unwrap_or(if self.sidecar { Drain::Application } else { Drain::Clients })
+    }
+
     /// The addresses to bind, the next if one cannot be.
     #[must_use]
     pub fn binds(&self) -> Vec<IpAddr> {
         match self.bind {
             Some(address) => vec![address],
-            None if self.watch.is_empty() => vec![Ipv4Addr::LOCALHOST.into()],
+            None if self.sidecar || !self.pool.is_empty() => vec![Ipv4Addr::LOCALHOST.into()],
             None => ANY.to_vec(),
         }
     }

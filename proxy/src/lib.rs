@@ -14,6 +14,7 @@ pub mod cli;
 pub mod control;
 mod counters;
 mod forward;
+mod last_good;
 pub mod run;
 mod shared;
 mod source;

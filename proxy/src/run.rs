@@ -1,10 +1,9 @@
 //! `evenkeel-proxy run`: starts control and workers, and ends when told to.
 
-use std::{cell::RefCell, io, net::SocketAddr, path::PathBuf, rc::Rc, sync::Arc};
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use evenkeel_crds::address::Scope;
-use kube::{Client, config::KubeConfigOptions, config::Kubeconfig};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, LocalOptions},
@@ -14,9 +13,9 @@ use tokio::{
 use crate::{
     cli::{PoolName, Run},
     control::{self, Control, Expected, Listeners, PoolControl, Signals, count_panic, lead_out},
+    last_good::{self, Keeper},
     shared::{Pool, Shared, Stage},
-    source::{self, Seen, Update},
-    threads,
+    source::{self, Origin, Seen, Source, Update},
     worker::{self, Command},
 };
 
@@ -29,108 +28,87 @@ const COMMANDS: usize = 256;
 pub fn run(options: &Run) -> anyhow::Result<()> {
     log_panics();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    runtime.block_on(serve(options))
-}
-
-/// What a pool's tables come from.
-enum Source {
-    File { path: PathBuf, text: String },
-    Api(PoolName),
+    let ended = runtime.block_on(serve(options));
+    // A disk that hangs holds up a copy that is being written, but not the end of the process.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(options: &Run) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let threads = options.threads.map_or_else(|| threads::by_default(options.cpu_request), usize::from);
-    let (sources, first) = sources(options)?;
+    let threads = options.worker_threads();
+    let origins = source::origins(options)?;
+    let (controls, first) = pools(options, &origins).await;
     let (stage, stages) = watch::channel(Stage::Serving);
-    let pools = (0..sources.len()).map(|index| Arc::new(Pool::new(index, threads))).collect();
+    let pools = (0..origins.len()).map(|index| Arc::new(Pool::new(index, threads))).collect();
     let shared = Arc::new(Shared::new(pools, threads, stages));
 
     let admin = listen_admin(&options.admins()).await?;
     let seed = fastrand::u64(1..);
     let workers = start_workers(&shared, seed)?;
     let bind = usable(&options.binds())?;
-    let listeners = Listeners::new(bind, workers, sources.len());
-    let expected = sources.iter().zip(&first).map(|(source, first)| expected(source, first.as_ref()));
-    let controls = expected.map(PoolControl::new).collect();
+    let listeners = Listeners::new(bind, workers);
     let control = Rc::new(RefCell::new(Control::new(Arc::clone(&shared), controls, listeners, seed)));
-    for (pool, table) in first.into_iter().enumerate() {
-        let Some(table) = table else { continue };
-        control.borrow_mut().apply(Update { pool, seen: Ok(table) }).map_err(anyhow::Error::new)?;
+    for update in first {
+        control.borrow_mut().apply(update);
+    }
+    if let Some(refusal) = control.borrow().first_refusal() {
+        return Err(refusal.into());
     }
 
     let (updates, received) = mpsc::channel(UPDATES);
-    watch_all(options, sources, &updates).await?;
+    source::watch_all(options, origins, &updates).await?;
     tokio::task::spawn_local(control::run(Rc::clone(&control), received));
     tokio::task::spawn_local(control::serve_admin(Rc::clone(&control), admin));
     tracing::info!(threads, version = env!("CARGO_PKG_VERSION"), "started");
 
     let ending = signals.next().await;
-    lead_out(ending, &stage, &shared, &mut signals).await;
+    lead_out(ending, options.drains_for(), &stage, &shared, &mut signals).await;
     Ok(())
 }
 
-/// The sources, and of files the tables that they hold now: a bad file is an error at the start.
-fn sources(options: &Run) -> anyhow::Result<(Vec<Source>, Vec<Option<Seen>>)> {
-    let mut sources = Vec::new();
-    let mut tables = Vec::new();
-    for path in &options.pool {
-        let (text, table) = source::read_file(path).map_err(anyhow::Error::msg)?;
-        sources.push(Source::File { path: path.clone(), text });
-        tables.push(Some(Seen::Table(Box::new(table))));
+/// The pools, as yet without a table, and what the files hold.
+async fn pools(options: &Run, origins: &[Origin]) -> (Vec<PoolControl>, Vec<Update>) {
+    let (mut pools, mut first) = (Vec::new(), Vec::new());
+    for (index, origin) in origins.iter().enumerate() {
+        let pool = PoolControl::new(expected(origin));
+        pools.push(match (origin, &options.last_good) {
+            (Origin::Api(name), Some(directory)) => {
+                pool.kept_by(Keeper::start(directory, name.clone()), last_good::read(directory, name).await)
+            }
+            _ => pool,
+        });
+        if let Origin::File { table, .. } = origin {
+            first.push(Update { pool: index, seen: Seen::Table(table.clone()) });
+        }
     }
-    for name in &options.watch {
-        sources.push(Source::Api(name.clone()));
-        tables.push(None);
-    }
-    Ok((sources, tables))
+    (pools, first)
 }
 
-fn expected(source: &Source, first: Option<&Seen>) -> Expected {
-    match (source, first) {
-        (Source::Api(PoolName { namespace, name }), _) => {
-            Expected { namespace: namespace.clone(), name: name.clone(), scope: Scope::Cluster }
-        }
-        (Source::File { .. }, Some(Seen::Table(table))) => Expected {
+fn expected(origin: &Origin) -> Expected {
+    match origin {
+        Origin::Api(PoolName { namespace, name }) => Expected {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            is_named: true,
+            scope: Scope::Cluster,
+            source: Source::Watch,
+        },
+        Origin::Mount(directory) => Expected {
+            namespace: String::new(),
+            name: directory.display().to_string(),
+            is_named: false,
+            scope: Scope::Cluster,
+            source: Source::Mount,
+        },
+        Origin::File { table, .. } => Expected {
             namespace: table.policy.namespace.clone(),
             name: table.policy.pool.clone(),
+            is_named: true,
             scope: Scope::Machine,
+            source: Source::File,
         },
-        (Source::File { path, .. }, _) => {
-            Expected { namespace: String::new(), name: path.display().to_string(), scope: Scope::Machine }
-        }
     }
-}
-
-async fn watch_all(options: &Run, sources: Vec<Source>, updates: &mpsc::Sender<Update>) -> anyhow::Result<()> {
-    let client = if options.watch.is_empty() { None } else { Some(client(options.kubeconfig.as_ref()).await?) };
-    for (pool, source) in sources.into_iter().enumerate() {
-        let updates = updates.clone();
-        match (source, &client) {
-            (Source::File { path, text }, _) => {
-                tokio::task::spawn_local(source::watch_file(pool, path, text, updates));
-            }
-            (Source::Api(PoolName { namespace, name }), Some(client)) => {
-                tokio::task::spawn_local(source::watch_api(client.clone(), pool, namespace, name, updates));
-            }
-            (Source::Api(_), None) => bail!("no API server to watch"),
-        }
-    }
-    Ok(())
-}
-
-/// A client of the API server: by the file that was named, else as a pod. Never by what a user's shell happens to be set to.
-async fn client(kubeconfig: Option<&PathBuf>) -> anyhow::Result<Client> {
-    // The one provider of cryptography; a second installation of the same is no error.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let config = match kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path).with_context(|| format!("{} cannot be used", path.display()))?;
-            kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?
-        }
-        None => kube::Config::incluster().context("not in a pod; name the cluster by --kubeconfig FILE")?,
-    };
-    Ok(Client::try_from(config)?)
 }
 
 fn start_workers(shared: &Arc<Shared>, seed: u64) -> anyhow::Result<Vec<mpsc::Sender<Command>>> {

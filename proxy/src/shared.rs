@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) pools: Vec<Arc<Pool>>,
     /// How far the process is with ending.
     pub(crate) stage: watch::Receiver<Stage>,
-    /// Open client connections of each worker. Written when one is accepted, handed over or closed.
+    /// Client connections of each worker. Written when one is accepted, handed over or closed.
     connections: Box<[Count]>,
     /// Listeners that workers accept on. Written when one begins and when it is closed.
     listeners: AtomicUsize,
@@ -49,7 +49,11 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Count(AtomicUsize);
+struct Count {
+    open: AtomicUsize,
+    /// All that there ever were: tells whether one came and went between two looks.
+    ever: AtomicUsize,
+}
 
 /// How far the process is with ending. Each stage includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,7 +110,13 @@ impl Shared {
     /// Open client connections of all workers.
     #[must_use]
     pub(crate) fn connections(&self) -> usize {
-        self.connections.iter().map(|count| count.0.load(Relaxed)).sum()
+        self.connections.iter().map(|count| count.open.load(Relaxed)).sum()
+    }
+
+    /// Client connections since the start, of all workers.
+    #[must_use]
+    pub(crate) fn connections_ever(&self) -> usize {
+        self.connections.iter().map(|count| count.ever.load(Relaxed)).sum()
     }
 
     /// Whether nothing is open any more: no connection, and no listener that could still bring one.
@@ -127,8 +137,8 @@ impl Shared {
     /// passing costs a wake-up of another core.
     #[must_use]
     pub(crate) fn assign(&self, acceptor: usize) -> usize {
-        let own = self.connections[acceptor].0.load(Relaxed);
-        let counts = self.connections.iter().map(|count| count.0.load(Relaxed)).enumerate();
+        let own = self.connections[acceptor].open.load(Relaxed);
+        let counts = self.connections.iter().map(|count| count.open.load(Relaxed)).enumerate();
         match counts.min_by_key(|(_, count)| *count) {
             Some((other, count)) if count + 2 <= own => other,
             _ => acceptor,
@@ -138,7 +148,8 @@ impl Shared {
     /// Counts a connection of a worker until the guard is dropped.
     #[must_use]
     pub(crate) fn count_connection(self: &Arc<Self>, worker: usize) -> ConnectionGuard {
-        self.connections[worker].0.fetch_add(1, Relaxed);
+        self.connections[worker].open.fetch_add(1, Relaxed);
+        self.connections[worker].ever.fetch_add(1, Relaxed);
         ConnectionGuard { shared: Arc::clone(self), worker }
     }
 }
@@ -152,7 +163,7 @@ pub(crate) struct ConnectionGuard {
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.shared.connections[self.worker].0.fetch_sub(1, Relaxed);
+        self.shared.connections[self.worker].open.fetch_sub(1, Relaxed);
     }
 }
 
@@ -194,13 +205,13 @@ mod tests {
             let mut open = Vec::new();
             for acceptor in acceptors.iter().map(|acceptor| acceptor % threads) {
                 let to = shared.assign(acceptor);
-                let count = |worker: usize| shared.connections[worker].0.load(Relaxed);
+                let count = |worker: usize| shared.connections[worker].open.load(Relaxed);
                 proptest::prop_assert!(to == acceptor || count(to) + 2 <= count(acceptor));
                 open.push(shared.count_connection(to));
             }
             let first = acceptors[0] % threads;
             if acceptors.iter().all(|acceptor| acceptor % threads == first) {
-                let counts: Vec<_> = shared.connections.iter().map(|count| count.0.load(Relaxed)).collect();
+                let counts: Vec<_> = shared.connections.iter().map(|count| count.open.load(Relaxed)).collect();
                 let spread = counts.iter().max().zip(counts.iter().min()).map(|(most, least)| most - least);
                 proptest::prop_assert!(spread <= Some(2), "{counts:?}");
             }

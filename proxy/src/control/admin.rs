@@ -16,6 +16,9 @@ use crate::shared::Stage;
 const CONNECTION_LIMIT: Duration = Duration::from_secs(60);
 /// A head that takes longer is no probe.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
+/// A startup probe is answered when all is there, so that no time is lost between two probes; the kubelet waits 3 s.
+const START_WAIT: Duration = Duration::from_secs(2);
+const PLAIN: &str = "text/plain; charset=utf-8";
 /// Probes, scrapes and a few people.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -34,9 +37,14 @@ pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) 
         let control = Rc::clone(&control);
         tokio::task::spawn_local(async move {
             let _place = place;
-            let service = service_fn(|request| {
-                let answer = answer(&control.borrow(), &request);
-                async move { Ok::<_, Infallible>(answer) }
+            let service = service_fn(|request: Request<Incoming>| {
+                let control = &control;
+                async move {
+                    if request.uri().path() == "/startupz" {
+                        started(control).await;
+                    }
+                    Ok::<_, Infallible>(answer(&control.borrow(), &request))
+                }
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
@@ -46,31 +54,39 @@ pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) 
     }
 }
 
+/// Waits until every pool has served, or not any longer.
+async fn started(control: &Rc<RefCell<Control>>) {
+    let mut started = control.borrow().started.subscribe();
+    let _ = timeout(START_WAIT, started.wait_for(|started| *started)).await; // the answer says which
+}
+
 fn answer(control: &Control, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
     }
     match request.uri().path() {
         "/livez" => text(StatusCode::OK, "ok\n"),
-        "/readyz" => match control.not_ready() {
+        "/readyz" | "/startupz" => match control.not_ready() {
             None => text(StatusCode::OK, "ok\n"),
-            Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
+            Some(reason) => of(StatusCode::SERVICE_UNAVAILABLE, PLAIN, reason.into()),
         },
         "/status" => json(&control.status()),
         "/metrics" => metrics::render(control),
-        _ => text(StatusCode::NOT_FOUND, "there are /livez, /readyz, /status and /metrics\n"),
+        _ => text(StatusCode::NOT_FOUND, "there are /startupz, /livez, /readyz, /status and /metrics\n"),
     }
 }
 
 impl Control {
-    fn not_ready(&self) -> Option<&'static str> {
+    /// Why there should be no traffic: a line for each pool that never served.
+    fn not_ready(&self) -> Option<String> {
         if *self.shared.stage.borrow() >= Stage::Closing {
-            Some("ending\n")
-        } else if !self.pools.iter().all(super::PoolControl::is_loaded) || !self.listeners.all_open() {
-            Some("a pool has no table yet\n")
-        } else {
-            None
+            return Some("ending\n".into());
         }
+        if *self.started.borrow() {
+            return None;
+        }
+        let missing = self.pools.iter().filter(|pool| !pool.has_started());
+        Some(missing.map(|pool| pool.trouble() + "\n").collect())
     }
 
     fn status(&self) -> Status {
@@ -83,7 +99,7 @@ impl Control {
 }
 
 fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    of(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
+    of(status, PLAIN, Bytes::from_static(text.as_bytes()))
 }
 
 fn json(status: &Status) -> Response<Full<Bytes>> {

@@ -1,69 +1,90 @@
-//! Listeners are changed by difference: what stays the same is not touched.
+//! Listeners are changed by difference: what stays the same is not touched, and a port that goes from one pool to another is
+//! never closed in between.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use tokio::sync::{mpsc, watch};
 
-use super::Refusal;
 use crate::worker::{self, Command};
 
-/// The listener of each pool.
+/// The ports that this process has.
 pub(crate) struct Listeners {
     address: IpAddr,
     workers: Vec<mpsc::Sender<Command>>,
-    open: Vec<Option<Open>>,
-}
-
-/// Sockets for a pool's new port.
-pub(crate) struct Bound {
-    pool: usize,
-    port: u16,
-    sockets: Vec<std::net::TcpListener>,
+    open: BTreeMap<u16, Open>,
+    /// Sockets for ports that are about to be opened. Connections wait there until [`Listeners::assign`].
+    bound: BTreeMap<u16, Vec<std::net::TcpListener>>,
 }
 
 struct Open {
-    port: u16,
-    stop: watch::Sender<bool>,
+    pool: usize,
+    /// Who gets its connections; none: it closes.
+    owner: watch::Sender<Option<usize>>,
 }
 
 impl Listeners {
-    /// No listener yet, for so many pools, all on one address.
-    pub(crate) fn new(address: IpAddr, workers: Vec<mpsc::Sender<Command>>, pools: usize) -> Self {
-        Self { address, workers, open: (0..pools).map(|_| None).collect() }
+    /// No listener yet; all will be on one address.
+    pub(crate) fn new(address: IpAddr, workers: Vec<mpsc::Sender<Command>>) -> Self {
+        Self { address, workers, open: BTreeMap::new(), bound: BTreeMap::new() }
     }
 
-    /// Binds a pool's port, if it does not listen there already. Connections wait until [`Listeners::open`].
-    pub(crate) fn bind(&self, pool: usize, port: u16) -> Result<Option<Bound>, Refusal> {
-        if self.open[pool].as_ref().is_some_and(|open| open.port == port) {
-            return Ok(None);
+    /// Binds a port, if the process does not have it already.
+    pub(super) fn obtain(&mut self, port: u16) -> Result<(), String> {
+        if self.open.contains_key(&port) || self.bound.contains_key(&port) {
+            return Ok(());
         }
         let address = SocketAddr::new(self.address, port);
-        match worker::bind(address, self.workers.len()) {
-            Ok(sockets) => Ok(Some(Bound { pool, port, sockets })),
-            Err(error) => Err(Refusal::new(format!(
+        let sockets = worker::bind(address, self.workers.len()).map_err(|error| {
+            format!(
                 "cannot listen on {address}: {error}; free the port, or choose another spec.listener.port or --bind"
-            ))),
-        }
+            )
+        })?;
+        self.bound.insert(port, sockets);
+        Ok(())
     }
 
-    /// Begins to accept, and ends that on the pool's former port.
-    pub(crate) fn open(&mut self, bound: Bound) {
-        let Bound { pool, port, sockets } = bound;
-        let (stop, stopped) = watch::channel(false);
+    /// The port on which a pool listens.
+    pub(super) fn port_of(&self, pool: usize) -> Option<u16> {
+        self.open.iter().find(|(_, open)| open.pool == pool).map(|(port, _)| *port)
+    }
+
+    /// Gives each port to its pool, and closes those that nobody has any more.
+    pub(super) fn assign(&mut self, owners: &BTreeMap<u16, usize>) {
+        for (&port, &pool) in owners {
+            match (self.open.get_mut(&port), self.bound.remove(&port)) {
+                (Some(open), _) if open.pool == pool => {}
+                (Some(open), _) => {
+                    open.pool = pool;
+                    open.owner.send_replace(Some(pool));
+                    tracing::info!(address = %self.address, port, "listening for another pool");
+                }
+                (None, Some(sockets)) => self.start(port, pool, sockets),
+                (None, None) => tracing::error!(port, "a port was given away that was never bound"),
+            }
+        }
+        self.bound.clear();
+        self.open.retain(|port, open| {
+            let owned = owners.contains_key(port);
+            if !owned {
+                open.owner.send_replace(None);
+                tracing::info!(port, "listening no more");
+            }
+            owned
+        });
+    }
+
+    fn start(&mut self, port: u16, pool: usize, sockets: Vec<std::net::TcpListener>) {
+        let (owner, seen) = watch::channel(Some(pool));
         for (worker, listener) in self.workers.iter().zip(sockets) {
-            let command = Command::Listen { pool, listener, stop: stopped.clone() };
+            let command = Command::Listen { pool, listener, owner: seen.clone() };
             if worker.try_send(command).is_err() {
                 tracing::error!(port, "a worker takes no commands any more");
             }
         }
         tracing::info!(address = %self.address, port, "listening");
-        if let Some(before) = self.open[pool].replace(Open { port, stop }) {
-            before.stop.send_replace(true);
-        }
-    }
-
-    /// Whether every pool listens.
-    pub(crate) fn all_open(&self) -> bool {
-        self.open.iter().all(Option::is_some)
+        self.open.insert(port, Open { pool, owner });
     }
 }

@@ -76,6 +76,7 @@ struct Families {
     endpoints: Family<BackendLabels, Gauge>,
     loads: Family<ResultLabels, Counter>,
     last_load: Family<PoolLabels, Gauge>,
+    last_good: Family<PoolLabels, Gauge>,
     unknown: Family<PoolLabels, Counter>,
 }
 
@@ -115,6 +116,7 @@ impl Families {
         }
         let labels = PoolLabels { namespace, pool };
         self.last_load.get_or_create(&labels).set(i64::from(known.last_load_succeeded()));
+        self.last_good.get_or_create(&labels).set(i64::from(known.is_from_copy()));
         self.unknown.get_or_create(&labels).inc_by(known.unknown_fields);
     }
 
@@ -158,6 +160,7 @@ impl Families {
         registry.register("endpoints_ready", "Endpoints that get new traffic", self.endpoints);
         registry.register("table_loads", "Tables read, by result", self.loads);
         registry.register("table_last_load_successful", "1 if the newest table is in force, else 0", self.last_load);
+        registry.register("table_last_good", "1 while a pool runs on the copy of an earlier process", self.last_good);
         registry.register("table_unknown_fields", "Fields of tables that this release does not know", self.unknown);
     }
 }

@@ -3,13 +3,15 @@
 use evenkeel_crds::table::TableError;
 use serde::{Deserialize, Serialize};
 
+pub use crate::source::Source;
+
 /// The state of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The release.
     pub version: String,
-    /// Whether every pool has a table and the proxy is not about to end.
+    /// Whether every pool has served and the proxy is not about to end.
     pub ready: bool,
     /// Its pools.
     pub pools: Vec<PoolStatus>,
@@ -21,9 +23,13 @@ pub struct Status {
 pub struct PoolStatus {
     /// Its namespace.
     pub namespace: String,
-    /// Its name.
+    /// Its name; of a mount where no table was seen yet the directory.
     pub name: String,
-    /// The generation in force.
+    /// Where the table in force is from; without one, where it is to come from.
+    pub source: Source,
+    /// Why nothing was ever seen there, if so.
+    pub waiting_for: Option<String>,
+    /// The generation in force; none while the pool does not listen.
     pub generation: Option<i64>,
     /// The revision in force.
     pub revision: Option<String>,

@@ -76,7 +76,7 @@ async fn settled(path: &Path, mut text: Result<String, String>) -> Result<String
 }
 
 /// Tells of every change of a file, until control is gone. `before` is its text as already known.
-pub(crate) async fn watch(pool: usize, path: PathBuf, before: String, updates: mpsc::Sender<Update>) {
+pub(super) async fn watch(pool: usize, path: PathBuf, before: String, updates: mpsc::Sender<Update>) {
     let mut before = Ok(before);
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,7 +90,10 @@ pub(crate) async fn watch(pool: usize, path: PathBuf, before: String, updates: m
         if text == before {
             continue;
         }
-        let seen = text.clone().and_then(|text| translate(&path, &text)).map(|table| Seen::Table(Box::new(table)));
+        let seen = match text.clone().and_then(|text| translate(&path, &text)) {
+            Ok(table) => Seen::Table(Box::new(table)),
+            Err(problems) => Seen::Unusable(problems),
+        };
         if updates.send(Update { pool, seen }).await.is_err() {
             return;
         }

@@ -13,15 +13,23 @@ use crate::shared::{ConnectionGuard, Stage};
 /// When accepting fails for want of descriptors or memory: not at once again, and not never.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until told to stop, or until the process closes its listeners; then takes what already waits, so that nobody
-/// who was let in is lost.
-pub(super) async fn run(worker: Rc<Worker>, pool: usize, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+/// Accepts for the pool that owns the port, until none does or the process closes its listeners; then takes what already
+/// waits for the last owner, so that nobody who was let in is lost.
+pub(super) async fn run(
+    worker: Rc<Worker>,
+    mut pool: usize,
+    listener: TcpListener,
+    mut owner: watch::Receiver<Option<usize>>,
+) {
     let _counted = worker.shared.count_listener();
     let mut stage = worker.stage.clone();
     loop {
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            changed = owner.changed() => match *owner.borrow_and_update() {
+                Some(next) if changed.is_ok() => pool = next,
+                _ => break,
+            },
             _ = stage.wait_for(|stage| *stage >= Stage::Refusing) => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => assign(&worker, pool, stream, peer),

@@ -30,8 +30,8 @@ const HANDED_OVER: usize = 256;
 /// What control tells a worker.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Accept on a listener for a pool, until told to stop.
-    Listen { pool: usize, listener: std::net::TcpListener, stop: watch::Receiver<bool> },
+    /// Accept on a listener for this pool, or for who owns it from then on, until nobody does.
+    Listen { pool: usize, listener: std::net::TcpListener, owner: watch::Receiver<Option<usize>> },
 }
 
 /// A connection that another worker accepted.
@@ -114,9 +114,9 @@ impl Worker {
     }
 
     fn obey(self: &Rc<Self>, command: Command) {
-        let Command::Listen { pool, listener, stop } = command;
+        let Command::Listen { pool, listener, owner } = command;
         match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => drop(tokio::task::spawn_local(accept::run(Rc::clone(self), pool, listener, stop))),
+            Ok(listener) => drop(tokio::task::spawn_local(accept::run(Rc::clone(self), pool, listener, owner))),
             Err(error) => tracing::error!(%error, "a listener cannot be used"),
         }
     }
