@@ -136,7 +136,7 @@ impl PoolControl {
         Claim {
             wish: newest.map(|table| table.policy.listener.bind_port),
             holds,
-            age: Age::new(None, self.namespace(), self.name()),
+            age: Age::new(newest.and_then(|table| table.policy.created), self.namespace(), self.name()),
         }
     }
 

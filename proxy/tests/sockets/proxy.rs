@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::pool::{PORT, Pool};
-use crate::wire::{Conn, SOON};
+use crate::wire::{Conn, SOON, status};
 
 const ADMIN_PORT: u16 = 19_440;
 
@@ -33,22 +33,48 @@ impl Proxy {
 
     /// On these pools, with these options.
     pub(crate) async fn with(pools: &[&Pool], options: &[&str]) -> Self {
-        let ip = own_address();
         let folder = tempfile::tempdir().unwrap();
-        let mut command = command();
+        let mut sources = Vec::new();
         for (index, pool) in pools.iter().enumerate() {
             let path = file(&folder, index);
             std::fs::write(&path, pool.yaml()).unwrap();
-            command.arg("--pool").arg(path);
+            sources.extend(["--pool".to_owned(), path.display().to_string()]);
         }
+        let port = pools.first().map_or(PORT, |pool| pool.port);
+        Self::run(own_address(), port, folder, sources.iter().map(String::as_str).chain(options.iter().copied())).await
+    }
+
+    /// With these arguments, on that address. Returns when it has started, which says nothing of its tables.
+    pub(crate) async fn run<'a>(
+        ip: Ipv4Addr,
+        port: u16,
+        folder: TempDir,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let admin = SocketAddr::from((ip, ADMIN_PORT));
-        command.args(["--bind", &ip.to_string(), "--admin", &admin.to_string()]).args(options);
+        let mut command = command();
+        command.args(["--bind", &ip.to_string(), "--admin", &admin.to_string()]).args(arguments);
         let process = ChildGuard::spawn(command).unwrap();
-        let proxy = Self { process, folder, addr: (ip, pools.first().map_or(PORT, |pool| pool.port)).into(), admin };
-        let log = proxy.process.stderr().clone();
-        let started = move || log.wait_for(SOON, |line| line.contains("started").then_some(()));
-        tokio::task::spawn_blocking(started).await.unwrap().unwrap();
+        let proxy = Self { process, folder, addr: (ip, port).into(), admin };
+        proxy.logs(" started").await;
         proxy
+    }
+
+    /// Waits for a line of its log that contains a text.
+    pub(crate) async fn logs(&self, text: &'static str) -> String {
+        let log = self.process.stderr().clone();
+        let found = move || log.wait_for(SOON, |line| line.contains(text).then(|| line.to_owned()));
+        tokio::task::spawn_blocking(found).await.unwrap().unwrap()
+    }
+
+    /// The proxy's folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Where another pool of the same process listens.
+    pub(crate) fn at(&self, pool: &Pool) -> SocketAddr {
+        (self.addr.ip(), pool.port).into()
     }
 
     /// A connection to the pool.
@@ -72,10 +98,19 @@ impl Proxy {
         self.edit_text(pool.yaml());
     }
 
+    /// Replaces the file of one of several pools.
+    pub(crate) fn edit_one(&self, index: usize, pool: &Pool) {
+        self.replace(&file(&self.folder, index), pool.yaml());
+    }
+
     pub(crate) fn edit_text(&self, text: impl AsRef<[u8]>) {
+        self.replace(&self.path(), text);
+    }
+
+    fn replace(&self, path: &std::path::Path, text: impl AsRef<[u8]>) {
         let new = self.folder.path().join("new");
         std::fs::write(&new, text).unwrap();
-        std::fs::rename(new, self.path()).unwrap();
+        std::fs::rename(new, path).unwrap();
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -113,6 +148,11 @@ impl Proxy {
         let mut client = Conn::connect(self.admin).await;
         client.send(&format!("GET {path} HTTP/1.1\r\nHost: admin\r\n\r\n")).await;
         client.answer().await
+    }
+
+    /// The status of an answer of the admin port.
+    pub(crate) async fn probe(&self, path: &str) -> u16 {
+        status(&self.admin(path).await.0)
     }
 
     pub(crate) async fn status(&self) -> Status {
