@@ -27,17 +27,22 @@ pub struct PodOptions<'a> {
 /// What a pool is to own, in the order in which it is made. `live` is its Deployment as it is.
 #[must_use]
 pub fn desired(key: &Key, pool: &Pool, pods: PodOptions, live: Option<&DeploymentState>) -> Vec<Desired> {
-    if pool.mode() != ProxyMode::Deployment {
-        return Vec::new();
-    }
-    let name = names::object_name(&key.name);
+    let bodies = match pool.mode() {
+        ProxyMode::Deployment => of_deployment(key, pool, pods, live),
+        ProxyMode::Sidecar => rights(key, &applications(key)).into(),
+        ProxyMode::External => Vec::new(),
+    };
+    bodies.into_iter().map(|(kind, version, body)| complete(key, pool, kind, version, body)).collect()
+}
+
+/// A kind, its version, and what is particular to the object.
+type Body = (Kind, &'static str, Value);
+
+fn of_deployment(key: &Key, pool: &Pool, pods: PodOptions, live: Option<&DeploymentState>) -> Vec<Body> {
     let replicas = pool.object.spec.proxy.as_ref().and_then(|proxy| proxy.replicas);
-    let mut objects = vec![
-        (Kind::ServiceAccount, "v1", json!({})),
-        (Kind::Role, "rbac.authorization.k8s.io/v1", role(&name)),
-        (Kind::RoleBinding, "rbac.authorization.k8s.io/v1", role_binding(key, &name)),
-        (Kind::Service, "v1", json!({ "spec": service(key, pool) })),
-    ];
+    let mut objects = vec![(Kind::ServiceAccount, "v1", json!({}))];
+    objects.extend(rights(key, &own_account(key)));
+    objects.push((Kind::Service, "v1", json!({ "spec": service(key, pool) })));
     if let Some(image) = pods.image {
         let mut spec = deployment(key, image, pods.pull_policy);
         if let Some(replicas) = replicas {
@@ -49,7 +54,14 @@ pub fn desired(key: &Key, pool: &Pool, pods: PodOptions, live: Option<&Deploymen
     if replicas.or(live.map(|live| live.replicas)).is_some_and(|replicas| replicas >= 2) {
         objects.push((Kind::PodDisruptionBudget, "policy/v1", json!({ "spec": budget(key) })));
     }
-    objects.into_iter().map(|(kind, version, body)| complete(key, pool, kind, version, body)).collect()
+    objects
+}
+
+/// Who may read the table, and nothing else.
+fn rights(key: &Key, subject: &Value) -> [Body; 2] {
+    let name = names::object_name(&key.name);
+    let version = "rbac.authorization.k8s.io/v1";
+    [(Kind::Role, version, role(&name)), (Kind::RoleBinding, version, role_binding(&name, subject))]
 }
 
 fn complete(key: &Key, pool: &Pool, kind: Kind, api_version: &str, mut json: Value) -> Desired {
@@ -74,11 +86,21 @@ fn role(name: &str) -> Value {
     json!({ "rules": [rule] })
 }
 
-fn role_binding(key: &Key, name: &str) -> Value {
+fn role_binding(name: &str, subject: &Value) -> Value {
     json!({
         "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name },
-        "subjects": [{ "kind": "ServiceAccount", "name": name, "namespace": &*key.namespace }],
+        "subjects": [subject],
     })
+}
+
+fn own_account(key: &Key) -> Value {
+    json!({ "kind": "ServiceAccount", "name": names::object_name(&key.name), "namespace": &*key.namespace })
+}
+
+/// A sidecar runs under its application's account, which may be any of the namespace.
+fn applications(key: &Key) -> Value {
+    let group = format!("system:serviceaccounts:{}", key.namespace);
+    json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group })
 }
 
 fn service(key: &Key, pool: &Pool) -> Value {

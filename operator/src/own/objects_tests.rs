@@ -48,6 +48,23 @@ fn what_others_run_needs_no_objects() {
 }
 
 #[test]
+fn sidecars_need_their_applications_to_read_the_table_and_nothing_else() {
+    let all = objects(8080, &json!({ "mode": "Sidecar" }), None);
+    assert_eq!(all.iter().map(|object| object.kind).collect::<Vec<_>>(), [Kind::Role, Kind::RoleBinding]);
+    let binding = one(&all, Kind::RoleBinding).expect("a RoleBinding");
+    let group = json!({
+        "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:serviceaccounts:shop",
+    });
+    assert_eq!(binding["subjects"], json!([group]));
+    assert_eq!(binding["roleRef"]["name"], "evenkeel-web");
+    let deployed = objects(8080, &json!({}), None);
+    let rules = |objects: &[Desired]| one(objects, Kind::Role).expect("a Role")["rules"].clone();
+    assert_eq!(rules(&all), rules(&deployed));
+    let own = json!([{ "kind": "ServiceAccount", "name": "evenkeel-web", "namespace": "shop" }]);
+    assert_eq!(one(&deployed, Kind::RoleBinding).expect("a RoleBinding")["subjects"], own);
+}
+
+#[test]
 fn the_service_leads_from_the_listeners_port_to_the_port_that_proxies_bind() {
     let all = objects(80, &json!({}), None);
     let port = &one(&all, Kind::Service).expect("a Service")["spec"]["ports"][0];

@@ -161,8 +161,8 @@ impl Owner {
     }
 
     fn note(&self, view: &View, memory: &Memory, mut findings: OwnFindings) {
-        let deployed = memory.desired.iter().any(|desired| desired.kind == Kind::Deployment);
-        if !memory.desired.is_empty() && !deployed {
+        let wants = |kind| memory.desired.iter().any(|desired| desired.kind == kind);
+        if wants(Kind::ServiceAccount) && !wants(Kind::Deployment) {
             let message = "the operator was started without --proxy-image, so that it cannot run proxies";
             findings.refused.get_or_insert(message.into());
         }
