@@ -37,6 +37,8 @@ pub mod reasons {
     pub const TABLE_TOO_LARGE: &str = "TableTooLarge";
     /// `Programmed=False`: a proxy is too old to read the table.
     pub const PROXY_TOO_OLD: &str = "ProxyTooOld";
+    /// `Programmed=False`: a proxy refused the table, for example since another of its pools has the same port.
+    pub const PROXY_REFUSED: &str = "ProxyRefused";
     /// `Programmed=False`: the API server refused what we wrote.
     pub const APPLY_FAILED: &str = "ApplyFailed";
 

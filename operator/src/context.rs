@@ -25,6 +25,8 @@ pub struct Context {
     pub own: Lane,
     /// Pools whose status is to be looked at.
     pub report: Lane,
+    /// Namespaces whose pods without the sidecar that they ask for are to be told of.
+    pub notice: Lane,
     world: Mutex<World>,
 }
 
@@ -46,6 +48,7 @@ impl Context {
             publish: Lane::new("publish"),
             own: Lane::new("own"),
             report: Lane::new("report"),
+            notice: Lane::new("notice"),
             world: Mutex::default(),
         }
     }
@@ -63,6 +66,7 @@ impl Context {
                 Wake::Publish(key) => self.publish.wake(&key),
                 Wake::Own(key) => self.own.wake(&key),
                 Wake::Report(key) => self.report.wake(&key),
+                Wake::Notice(namespace) => self.notice.wake(&namespace),
             }
         }
     }

@@ -13,6 +13,8 @@ pub enum Kind {
     EndpointSlice,
     /// Published tables.
     ConfigMap,
+    /// Those that have a sidecar or ask for one.
+    Pod,
     /// What proxies run as.
     ServiceAccount,
     /// What proxies may read.
@@ -44,6 +46,7 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::ConfigMap => "ConfigMap",
+            Self::Pod => "Pod",
             Self::ServiceAccount => "ServiceAccount",
             Self::Role => "Role",
             Self::RoleBinding => "RoleBinding",

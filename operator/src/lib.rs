@@ -9,6 +9,8 @@
 //!               ConfigMap   Deployment   status
 //! ```
 //!
+//! A fourth lane, `notice`, tells of pods that ask for a sidecar and have none.
+//!
 //! What is decided is pure: `publish::plan`, `own::desired`, `report::conditions` take what is known and return what is to be
 //! written. The lanes only carry it out.
 
@@ -23,6 +25,7 @@ pub mod kind;
 pub mod lane;
 pub mod logs;
 pub mod metrics;
+pub mod notice;
 pub mod options;
 pub mod own;
 pub mod ownership;

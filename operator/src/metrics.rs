@@ -55,6 +55,7 @@ pub struct Metrics {
     reconcile_seconds: Family<Labels<1>, Histogram>,
     watch_restarts: Counts<1>,
     undecodable: Family<Labels<1>, Gauge>,
+    pods_not_injected: Gauge,
     table_bytes: Histogram,
     table_writes: Counts<1>,
     object_writes: Counts<2>,
@@ -78,6 +79,7 @@ impl Metrics {
             reconcile_seconds: Family::new_with_constructor(|| Histogram::new(DURATIONS)),
             watch_restarts: Family::default(),
             undecodable: Family::default(),
+            pods_not_injected: Gauge::default(),
             table_bytes: Histogram::new(TABLE_BYTES),
             table_writes: Family::default(),
             object_writes: Family::default(),
@@ -102,6 +104,8 @@ impl Metrics {
         registry.register("watch_restarts", help, self.watch_restarts.clone());
         let help = "Objects that cannot be read now, by kind; what was known of them before stays in use";
         registry.register("undecodable_objects", help, self.undecodable.clone());
+        let help = "Pods that ask for a sidecar and have none now; every replica counts all of them";
+        registry.register("pods_not_injected", help, self.pods_not_injected.clone());
     }
 
     fn register_writes(&mut self) {
@@ -136,6 +140,11 @@ impl Metrics {
     pub fn undecodable(&self, kind: Kind, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.undecodable.get_or_create_owned(&[("kind", kind.as_str())]).set(count);
+    }
+
+    /// So many pods ask for a sidecar and have none.
+    pub fn pods_not_injected(&self, count: usize) {
+        self.pods_not_injected.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// A table was to be written.

@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    admin::Admin, context::Context, metrics::Metrics, options::RunOptions, own::Owner, publish::Publisher,
-    report::Reporter, watch::Watches,
+    admin::Admin, context::Context, metrics::Metrics, notice::Notifier, options::RunOptions, own::Owner,
+    publish::Publisher, report::Reporter, watch::Watches,
 };
 
 /// How many pools' tables, and how many pools' objects, are worked on at once.
@@ -82,6 +82,9 @@ fn start_lanes(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> 
     lanes.spawn(async move { lane.own.run(Arc::new(owner), AT_ONCE, metrics, token).await });
     let (lane, metrics, token) = shared();
     lanes.spawn(async move { lane.report.run(Arc::new(reporter), REPORTS_AT_ONCE, metrics, token).await });
+    let (lane, metrics, token) = shared();
+    let notifier = Notifier::new(Arc::clone(context));
+    lanes.spawn(async move { lane.notice.run(Arc::new(notifier), 1, metrics, token).await });
     lanes
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::Deployment,
-        core::v1::{ConfigMap, Service, ServiceAccount},
+        core::v1::{ConfigMap, Pod, Service, ServiceAccount},
         discovery::v1::EndpointSlice,
         policy::v1::PodDisruptionBudget,
         rbac::v1::{Role, RoleBinding},
@@ -28,8 +28,8 @@ use tracing::{debug, warn};
 
 use crate::{
     cluster::{
-        MapSource, OwnedSource, PoolSource, Scope, ServiceSource, SliceSource, Source, Version, Wake, World,
-        owned_selector,
+        MapSource, OwnedSource, PodSource, PoolSource, Scope, ServiceSource, SliceSource, Source, Version, Wake, World,
+        owned_selector, sidecar_selector,
     },
     context::Context,
     key::Key,
@@ -87,6 +87,7 @@ impl Watches {
         self.watch::<BalancerPool, _>(PoolSource, scope, all.clone());
         self.watch::<Service, _>(ServiceSource, scope, all.clone());
         self.watch::<EndpointSlice, _>(SliceSource, scope, all.clone().labels(labels::SERVICE_NAME));
+        self.watch::<Pod, _>(PodSource, scope, all.clone().labels(&sidecar_selector()));
         let owned = all.labels(&owned_selector());
         self.watch::<ConfigMap, _>(MapSource, scope, owned.clone());
         self.watch::<Deployment, _>(OwnedSource::new(Kind::Deployment), scope, owned.clone());
@@ -205,7 +206,11 @@ fn take_in<S: Source>(context: &Context, source: &S, scope: &Scope, event: Event
         }
     }
     context.metrics.undecodable(source.kind(), world.unreadable(source.kind()));
-    changes.iter().flat_map(|(key, change)| source.react(&mut world, key, change)).collect()
+    let wakes = changes.iter().flat_map(|(key, change)| source.react(&mut world, key, change)).collect();
+    if source.kind() == Kind::Pod {
+        context.metrics.pods_not_injected(world.count_without());
+    }
+    wakes
 }
 
 fn read<S: Source>(world: &mut World, source: &S, object: Read<S::Object>) -> (Key, Version, Option<S::Held>) {

@@ -1,7 +1,7 @@
-//! Which pools a Service concerns, and which slices a Service has.
+//! Which pools a Service concerns, which slices a Service has, and which pods have a sidecar that serves a pool.
 //!
 //! ```text
-//! [ EndpointSlice ] -> [ Service ] <- [ BalancerPool ]
+//! [ EndpointSlice ] -> [ Service ] <- [ BalancerPool ] <- [ Pod ]
 //! ```
 //!
 //! A pool refers to Services by its spec and, while that is invalid, by the policy that stays in force.
@@ -25,6 +25,7 @@ pub struct Index {
     services: HashMap<Key, BTreeSet<(Reference, Key)>>,
     pools: HashMap<Key, BTreeSet<(Key, Reference)>>,
     slices: HashMap<Key, BTreeSet<Key>>,
+    sidecars: HashMap<Key, BTreeSet<Key>>,
 }
 
 impl Index {
@@ -73,6 +74,21 @@ impl Index {
     /// The slices of a Service.
     pub fn slices_of(&self, service: &Key) -> impl Iterator<Item = &Key> {
         self.slices.get(service).into_iter().flatten()
+    }
+
+    /// The pod's sidecar serves that pool.
+    pub fn add_sidecar(&mut self, pool: Key, pod: Key) {
+        self.sidecars.entry(pool).or_default().insert(pod);
+    }
+
+    /// The pod's sidecar serves that pool no more.
+    pub fn remove_sidecar(&mut self, pool: &Key, pod: &Key) {
+        remove(&mut self.sidecars, pool, pod);
+    }
+
+    /// The pods whose sidecars serve a pool.
+    pub fn sidecars_of(&self, pool: &Key) -> impl Iterator<Item = &Key> {
+        self.sidecars.get(pool).into_iter().flatten()
     }
 }
 

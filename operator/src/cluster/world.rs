@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 };
 use kube::Resource as _;
 
-use super::{Cache, Index, Observed, Pool, Reference, Scope, Source, Version, View};
+use super::{Cache, Index, Observed, Pool, Reference, Scope, SidecarPod, Source, Version, View};
 use crate::{key::Key, kind::Kind};
 
 /// Which work a change makes necessary, for which pool.
@@ -22,6 +22,8 @@ pub enum Wake {
     Own(Key),
     /// Its status.
     Report(Key),
+    /// The pods of a namespace (a key without a name) that ask for a sidecar and have none.
+    Notice(Key),
 }
 
 /// All that is known of the cluster.
@@ -32,7 +34,9 @@ pub struct World {
     pub(super) slices: Cache<EndpointSlice>,
     pub(super) maps: Cache<ConfigMap>,
     pub(super) owned: BTreeMap<Kind, Cache<Observed>>,
+    pub(super) pods: Cache<SidecarPod>,
     pub(super) index: Index,
+    without: BTreeSet<Key>,
     unreadable: HashMap<Kind, HashSet<Key>>,
 }
 
@@ -76,6 +80,36 @@ impl World {
     pub fn deployments(&self) -> impl Iterator<Item = (Key, &Arc<Observed>)> {
         let all = self.owned.get(&Kind::Deployment).into_iter().flat_map(Cache::iter);
         all.filter_map(|(key, observed)| Some((pool_of_object(key)?, observed)))
+    }
+
+    /// The pods whose sidecars serve the pool and can be asked.
+    pub fn sidecars_of(&self, pool: &Key) -> impl Iterator<Item = (&Key, &SidecarPod)> {
+        self.index.sidecars_of(pool).filter_map(|pod| Some((pod, &**self.pods.get(pod)?)))
+    }
+
+    /// The pods of a namespace that ask for a sidecar and have none.
+    pub fn pods_without(&self, namespace: &str) -> impl Iterator<Item = (&Key, &SidecarPod)> {
+        let first = Key::new(namespace, "");
+        let own = self.without.range(first..).take_while(move |pod| *pod.namespace == *namespace);
+        own.filter_map(|pod| Some((pod, &**self.pods.get(pod)?)))
+    }
+
+    /// How many pods ask for a sidecar and have none.
+    #[must_use]
+    pub fn count_without(&self) -> usize {
+        self.without.len()
+    }
+
+    /// The pod is now so. Returns who must hear of it, if it asks, or asked, for a sidecar and has none.
+    pub(super) fn note_without(&mut self, key: &Key, pod: Option<&SidecarPod>) -> Option<Wake> {
+        let concerns = match pod {
+            Some(pod) if pod.is_without() => {
+                self.without.insert(key.clone());
+                true
+            }
+            _ => self.without.remove(key),
+        };
+        concerns.then(|| Wake::Notice(key.sibling("")))
     }
 
     /// The policy in force names these Services.

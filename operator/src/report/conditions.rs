@@ -142,12 +142,14 @@ fn shortened(message: &str) -> &str {
     &message[..end.last().unwrap_or_default()]
 }
 
-/// The conditions that users hear of by an Event: those whose status or reason changed. `Ready` only repeats another, and
-/// waiting for proxies is no news.
+/// The conditions that users hear of by an Event: those whose status or reason changed. `Ready` only repeats another, waiting
+/// for proxies is no news, nor is that what is fine is so for another reason: sidecars come and go.
 pub fn transitions<'a>(before: &'a [Condition], after: &'a [Condition]) -> impl Iterator<Item = &'a Condition> {
     after.iter().filter(move |condition| {
         let before = before.iter().find(|before| before.type_ == condition.type_);
-        let changed = before.is_none_or(|b| (&b.status, &b.reason) != (&condition.status, &condition.reason));
+        let differs = |b: &&Condition| (&b.status, &b.reason) != (&condition.status, &condition.reason);
+        let still_fine = |b: &&Condition| b.status == "True" && condition.status == "True";
+        let changed = before.as_ref().is_none_or(|before| differs(before) && !still_fine(before));
         let first_and_fine = before.is_none() && condition.status == "True" && condition.type_ != types::PROGRAMMED;
         let waiting = condition.reason == reasons::PENDING;
         changed && !first_and_fine && !waiting && condition.type_ != types::READY

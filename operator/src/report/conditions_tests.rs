@@ -110,6 +110,50 @@ fn programmed_says_what_is_in_the_way() {
 }
 
 #[test]
+fn programmed_of_sidecars_says_what_is_in_the_way() {
+    type Change = fn(&mut OwnFindings, &mut Programming);
+    let cases: [(&str, Change, &str, &str, &str); 8] = [
+        ("all have it", |_, _| {}, "True", "Programmed", "every ready sidecar runs generation 2"),
+        ("none is ready", |_, p| (p.total, p.current) = (0, 0), "True", "Published", "those that start run it"),
+        ("one is behind", |_, p| (p.settled, p.current) = (false, 1), "False", "Pending", "1 of 2 ready sidecars"),
+        ("silent", |_, p| (p.settled, p.silent) = (false, 1), "False", "Pending", "1 did not answer at port 9440"),
+        ("strangers", |_, p| (p.settled, p.strangers) = (false, 1), "False", "Pending", "1 do not serve this pool"),
+        ("a new one clashes", |_, p| p.refused = Some("app-1: port 80".into()), "False", "ProxyRefused", "app-1: port"),
+        ("a new one is old", |_, p| p.too_old = Some("app-1: 2".into()), "False", "ProxyTooOld", "app-1: 2"),
+        (
+            "none may read it",
+            |o, p| (p.total, o.refused) = (0, Some("forbidden".into())),
+            "False",
+            "ApplyFailed",
+            "forbidden",
+        ),
+    ];
+    for (name, change, status, reason, message) in cases {
+        let (mut findings, mut objects, mut programming) = (findings(), OwnFindings::default(), settled());
+        findings.mode = ProxyMode::Sidecar;
+        change(&mut objects, &mut programming);
+        let verdict = programmed(&findings, &objects, &programming);
+        assert_eq!((verdict.status, verdict.reason), (status, reason), "{name}");
+        assert!(verdict.message.contains(message), "{name}: {}", verdict.message);
+    }
+}
+
+#[test]
+fn sidecars_that_come_and_go_are_no_news() {
+    let of = |programming: &Programming| {
+        let findings = Findings { mode: ProxyMode::Sidecar, ..findings() };
+        conditions(&verdicts(&findings, &OwnFindings::default(), programming), 2, &[], &time(1))
+    };
+    let (some, none) = (of(&settled()), of(&Programming { settled: true, ..Programming::default() }));
+    assert_eq!(transitions(&some, &none).count() + transitions(&none, &some).count(), 0);
+    let refused = of(&Programming { refused: Some("app-1: port".into()), ..settled() });
+    assert_eq!(
+        transitions(&some, &refused).map(|condition| condition.reason.as_str()).collect::<Vec<_>>(),
+        ["ProxyRefused"]
+    );
+}
+
+#[test]
 fn the_time_moves_only_with_the_status() {
     let waiting = Programming { total: 2, current: 1, ..Programming::default() };
     let first = conditions(&verdicts(&findings(), &OwnFindings::default(), &waiting), 2, &[], &time(1));

@@ -8,6 +8,9 @@ use kube::{
 };
 use tracing::debug;
 
+/// Who writes our Events.
+pub const EVENTS_FROM: &str = "evenkeel.dev/operator";
+
 /// An Event's note has at most 1024 bytes.
 const MAX_NOTE_CHARS: usize = 250;
 
@@ -27,7 +30,7 @@ impl Announcer {
     /// An announcer.
     #[must_use]
     pub(super) fn new(client: Client) -> Self {
-        Self { recorder: Recorder::new(client, Reporter::from("evenkeel.dev/operator")) }
+        Self { recorder: Recorder::new(client, Reporter::from(EVENTS_FROM)) }
     }
 
     /// Says that the condition is now so. A lost Event does no harm: the condition says the same.

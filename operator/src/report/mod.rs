@@ -8,7 +8,8 @@ mod progress;
 mod reporter;
 
 pub use conditions::{Verdicts, conditions, transitions};
+pub use events::EVENTS_FROM;
 pub use probe::{Answer, Asker, Refusal};
 pub use programmed::{Programming, programmed};
-pub use progress::Progress;
+pub use progress::{Followed, Progress};
 pub use reporter::Reporter;

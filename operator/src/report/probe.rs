@@ -26,6 +26,8 @@ pub struct Asker {
 /// What a proxy says of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
+    /// Whether it knows the pool.
+    pub serves: bool,
     /// The generation that it runs; none yet, or it does not know the pool.
     pub generation: Option<i64>,
     /// The table that it refused last, if it has not taken one since.
@@ -94,7 +96,9 @@ impl Asker {
         let status: Status = serde_json::from_slice(&bytes)?;
         let found =
             status.pools.into_iter().find(|found| found.namespace == *pool.namespace && found.name == *pool.name);
-        Ok(found.map(|found| Answer { generation: found.generation, refusal: found.last_refusal }).unwrap_or_default())
+        let answer =
+            |found: PoolStatus| Answer { serves: true, generation: found.generation, refusal: found.last_refusal };
+        Ok(found.map(answer).unwrap_or_default())
     }
 }
 

@@ -36,7 +36,7 @@ async fn a_proxy_says_which_generation_it_runs() {
     let body = r#"{"pools":[{"namespace":"shop","name":"api","generation":9},
         {"namespace":"shop","name":"web","generation":3,"revision":"r","since":"now","lastRefusal":null}],"more":1}"#;
     let answer = ask(ok(body)).await.expect("an answer");
-    assert_eq!(answer, Answer { generation: Some(3), refusal: None });
+    assert_eq!(answer, Answer { serves: true, generation: Some(3), refusal: None });
 }
 
 #[tokio::test]

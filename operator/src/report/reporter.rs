@@ -13,7 +13,7 @@ use evenkeel_crds::{
     conditions::PROGRAMMED,
     names,
 };
-use futures::future::join_all;
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -23,12 +23,12 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde_json::json;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info};
 
-use super::{Asker, Progress, Verdicts, conditions, events::Announcer, programmed, transitions};
+use super::{Asker, Followed, Progress, Verdicts, conditions, events::Announcer, programmed, transitions};
 use crate::{
-    cluster::{Pool, PoolSource},
+    cluster::{Pool, PoolSource, Sidecar, SidecarPod},
     context::Context,
     error::Error,
     findings::{Findings, ProxyEndpoint},
@@ -41,6 +41,11 @@ use crate::{
 const BETWEEN_WRITES: Duration = Duration::from_secs(1);
 /// After a conflict the watch needs a moment to show what changed.
 const AFTER_CONFLICT: Duration = Duration::from_millis(200);
+
+/// The longest round of asking proxies: each is answered in milliseconds, or held up by somebody that does not answer.
+const ROUND: Duration = Duration::from_secs(3);
+/// What it may cost to look at one proxy: a pool with thousands of them, which come and go, is looked at less often.
+const LOOK_AT_ONE: Duration = Duration::from_micros(20);
 
 /// Reports on pools.
 #[derive(Debug)]
@@ -71,12 +76,16 @@ impl Step for Reporter {
         let Some(findings) = findings.filter(|_| !pool.is_going()) else { return Ok(Rest::NOTHING) };
         let known = self.pools().remove(key).filter(|memory| memory.uid == findings.uid);
         let mut memory = known.unwrap_or_else(|| Memory::new(&pool));
-        self.ask(key, &findings, &mut memory.progress).await;
+        let proxies = self.proxies(key, &findings);
+        let spacing = LOOK_AT_ONE.saturating_mul(u32::try_from(proxies.len()).unwrap_or(u32::MAX)).min(BETWEEN_WRITES);
+        let generation = findings.in_force.as_ref().map(|in_force| in_force.generation);
+        memory.progress.follow(findings.mode, generation, proxies, Instant::now());
+        self.ask(key, &mut memory.progress).await;
         let result = self.report(key, &pool, &findings, &mut memory).await;
         let next = memory.progress.next().map(|next| next.saturating_duration_since(Instant::now()));
         self.pools().insert(key.clone(), memory);
         let again = result?.into_iter().chain(next).min();
-        Ok(Rest::Until { spacing: Duration::ZERO, again })
+        Ok(Rest::Until { spacing, again })
     }
 }
 
@@ -96,24 +105,33 @@ impl Reporter {
         Self { context, asker: Asker::default(), announcer, pools: Mutex::default() }
     }
 
-    async fn ask(&self, key: &Key, findings: &Findings, progress: &mut Progress) {
-        progress.follow(findings, Instant::now());
-        let proxies = progress.to_ask(Instant::now());
-        if proxies.is_empty() {
-            return;
+    /// The proxies that are known. Sidecars are none of a table's business, so that they are looked up here.
+    fn proxies(&self, key: &Key, findings: &Findings) -> Vec<Followed> {
+        let ready = |proxy: &ProxyEndpoint| Followed { proxy: proxy.clone(), ready: true };
+        match findings.mode {
+            ProxyMode::Deployment => findings.proxies.iter().map(ready).collect(),
+            ProxyMode::Sidecar => self.context.world().sidecars_of(key).filter_map(sidecar).collect(),
+            ProxyMode::External => Vec::new(),
         }
+    }
+
+    /// One round: who was not asked when it ends is asked in the next.
+    async fn ask(&self, key: &Key, progress: &mut Progress) {
         let ask = async |proxy: ProxyEndpoint| {
             let address = SocketAddr::new(proxy.address, names::ADMIN_PORT);
-            match self.asker.ask(address, key).await {
-                Ok(answer) => Some((proxy, answer)),
-                Err(error) => {
-                    debug!(pool = %key, proxy = proxy.name, %error, "A proxy did not say what it runs.");
-                    None
-                }
-            }
+            let answer = self.asker.ask(address, key).await.inspect_err(
+                |error| debug!(pool = %key, proxy = proxy.name, %error, "A proxy did not say what it runs."),
+            );
+            (proxy, answer.ok())
         };
-        let answers = join_all(proxies.into_iter().map(ask)).await;
-        progress.heard(answers.into_iter().flatten(), Instant::now());
+        let end = Instant::now() + ROUND;
+        let mut asks: FuturesUnordered<_> = progress.to_ask(Instant::now()).into_iter().map(ask).collect();
+        let mut answers = Vec::with_capacity(asks.len());
+        while let Ok(Some(answer)) = timeout_at(end, asks.next()).await {
+            answers.push(answer);
+        }
+        drop(asks);
+        progress.heard(answers, Instant::now());
     }
 
     /// Writes the status if it differs. Returns when to look again, if it had to be put off.
@@ -129,7 +147,7 @@ impl Reporter {
             self.context.metrics.status(Write::Noop);
             return Ok(None);
         }
-        if memory.progress.is_young() && !stored(pool).is_empty() {
+        if memory.progress.is_young(Instant::now()) && !stored(pool).is_empty() {
             return Ok(None); // one write instead of two: proxies are asked again in a moment
         }
         let wait = memory.written.map(|written| (written + BETWEEN_WRITES).saturating_duration_since(Instant::now()));
@@ -159,7 +177,7 @@ impl Reporter {
             revision: in_force.map(|in_force| in_force.revision.clone()),
             backends: in_force.and_then(|in_force| i32::try_from(in_force.backends).ok()),
             endpoints: Some(findings.endpoints.clone()),
-            proxies: (findings.mode == ProxyMode::Deployment).then_some(ProxyCounts { total, current }),
+            proxies: (findings.mode != ProxyMode::External).then_some(ProxyCounts { total, current }),
             conditions: conditions(&verdicts, findings.generation, stored(pool), &Time(Timestamp::now())),
         }
     }
@@ -205,6 +223,12 @@ impl Reporter {
         // Each change is one call: a panic leaves nothing half done.
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A sidecar has no zone: nobody says where its pod runs.
+fn sidecar((pod, state): (&Key, &SidecarPod)) -> Option<Followed> {
+    let proxy = ProxyEndpoint { name: pod.name.to_string(), address: state.address?, zone: String::new() };
+    Some(Followed { proxy, ready: state.sidecar == Sidecar::Ready })
 }
 
 /// Whether nothing of ours differs; conditions of other types are others'.
