@@ -55,13 +55,7 @@ struct State {
 impl Admin {
     /// Listens. `ready` becomes true when every cache has synced.
     pub async fn bind(address: ListenAddress, metrics: Arc<Metrics>, ready: Arc<AtomicBool>) -> io::Result<Self> {
-        let listener = match address {
-            ListenAddress::One(address) => TcpListener::bind(address).await?,
-            ListenAddress::All(port) => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
-                Ok(listener) => listener,
-                Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?, // no IPv6 here
-            },
-        };
+        let listener = listen(address).await?;
         Ok(Self { listener, state: Arc::new(State { metrics, ready }) })
     }
 
@@ -92,6 +86,17 @@ impl Admin {
                 }
             }
         }
+    }
+}
+
+/// Listens there.
+pub(crate) async fn listen(address: ListenAddress) -> io::Result<TcpListener> {
+    match address {
+        ListenAddress::One(address) => TcpListener::bind(address).await,
+        ListenAddress::All(port) => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await, // no IPv6 here
+        },
     }
 }
 

@@ -33,3 +33,4 @@ pub mod publish;
 pub mod report;
 pub mod run;
 pub mod watch;
+pub mod webhook;

@@ -8,13 +8,15 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{error::Error, kind::Kind};
+use crate::{error::Error, kind::Kind, webhook::review::Admission};
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Counts<const N: usize> = Family<Labels<N>, Counter<u64, AtomicU64>>;
 
 /// From half a millisecond, what a look without a change takes, to the deadline of 30 s.
 const DURATIONS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
+/// From what a small pod takes to the five seconds that the API server waits.
+const ADMISSIONS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0];
 /// From one backend to the 800 KiB that fit.
 const TABLE_BYTES: [f64; 9] =
     [1_024.0, 2_048.0, 4_096.0, 16_384.0, 32_768.0, 65_536.0, 131_072.0, 409_600.0, 819_200.0];
@@ -60,6 +62,8 @@ pub struct Metrics {
     table_writes: Counts<1>,
     object_writes: Counts<2>,
     status_updates: Counts<1>,
+    admissions: Counts<1>,
+    admission_seconds: Histogram,
 }
 
 impl Default for Metrics {
@@ -84,9 +88,12 @@ impl Metrics {
             table_writes: Family::default(),
             object_writes: Family::default(),
             status_updates: Family::default(),
+            admissions: Family::default(),
+            admission_seconds: Histogram::new(ADMISSIONS),
         };
         metrics.register_work();
         metrics.register_writes();
+        metrics.register_webhook();
         metrics
     }
 
@@ -119,6 +126,24 @@ impl Metrics {
         registry.register("object_writes", help, self.object_writes.clone());
         let help = "Status updates, by result (noop: nothing had changed)";
         registry.register("status_updates", help, self.status_updates.clone());
+    }
+
+    fn register_webhook(&mut self) {
+        let registry = &mut self.registry;
+        let help = "Pods that asked for a sidecar, by result (already: it had one, ignored: it was made without one)";
+        registry.register("admissions", help, self.admissions.clone());
+        let (help, seconds) = ("How long the answer about a pod took", self.admission_seconds.clone());
+        registry.register_with_unit("admission_duration", help, Unit::Seconds, seconds);
+    }
+
+    /// A pod that asked for a sidecar was decided about.
+    pub fn admitted(&self, admission: Admission) {
+        self.admissions.get_or_create_owned(&[("result", admission.as_str())]).inc();
+    }
+
+    /// The API server has its answer.
+    pub fn admission_took(&self, took: Duration) {
+        self.admission_seconds.observe(took.as_secs_f64());
     }
 
     /// Work on a pool has ended.
@@ -186,8 +211,12 @@ mod tests {
         metrics.reconciled("publish", Duration::from_millis(3), Some(&Error::Contended("it".into())));
         metrics.table(Write::Ok, 2_000);
         metrics.undecodable(Kind::BalancerPool, 2);
+        metrics.admitted(Admission::Injected);
+        metrics.admission_took(Duration::from_millis(3));
         let text = metrics.render();
         for line in [
+            r#"evenkeel_admissions_total{result="injected"} 1"#,
+            r#"evenkeel_admission_duration_seconds_bucket{le="0.005"} 1"#,
             r#"evenkeel_reconcile_total{lane="publish",result="error"} 1"#,
             r#"evenkeel_reconcile_errors_total{lane="publish",reason="contended"} 1"#,
             r#"evenkeel_reconcile_duration_seconds_count{lane="publish"} 2"#,

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::webhook::options::WebhookOptions;
+
 /// Evenkeel's operator: publishes the routing tables of BalancerPools and runs their proxies.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -40,6 +42,10 @@ pub struct RunOptions {
     /// How proxies are run.
     #[command(flatten)]
     pub proxy: ProxyOptions,
+
+    /// How pods get sidecars.
+    #[command(flatten)]
+    pub webhook: WebhookOptions,
 
     /// How logs are written.
     #[command(flatten)]

@@ -47,6 +47,12 @@ impl World {
         self.pools.get(key)
     }
 
+    /// What is published under that name, or what else has it.
+    #[must_use]
+    pub fn map(&self, object: &Key) -> Option<&Arc<ConfigMap>> {
+        self.maps.get(object)
+    }
+
     /// A pool and all around it; none if it is gone.
     #[must_use]
     pub fn view(&self, key: &Key) -> Option<View> {

@@ -1,0 +1,129 @@
+//! The certificate in use: swapped without touching a connection, and only when the API server trusts the next one's authority.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwapOption;
+use rustls::{
+    ServerConfig,
+    crypto::ring::default_provider,
+    pki_types::CertificateDer,
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use tokio::time::Instant;
+
+use super::certificate::Kept;
+
+/// Other API servers may see a new bundle later than we do.
+pub(super) const SEEN_BY_ALL: Duration = Duration::from_secs(1);
+
+/// The certificate in use.
+#[derive(Default)]
+pub(super) struct Serving {
+    certified: ArcSwapOption<CertifiedKey>,
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").finish_non_exhaustive() // there is a key in it
+    }
+}
+
+impl ResolvesServerCert for Serving {
+    fn resolve(&self, _: ClientHello) -> Option<Arc<CertifiedKey>> {
+        self.certified.load_full()
+    }
+}
+
+impl Serving {
+    /// From now on new connections see this one.
+    pub(super) fn set(&self, certified: CertifiedKey) {
+        self.certified.store(Some(Arc::new(certified)));
+    }
+}
+
+/// How a server with this certificate talks. The API server resumes no sessions.
+pub(super) fn server_config(serving: Arc<Serving>) -> Result<ServerConfig, rustls::Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+    let mut config = builder.with_safe_default_protocol_versions()?.with_no_client_auth().with_cert_resolver(serving);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// What is to be known of a certificate in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct InUse {
+    authority: CertificateDer<'static>,
+    certificate: CertificateDer<'static>,
+    until: i64,
+}
+
+/// What to do about a certificate that is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Take {
+    /// It is in use.
+    Has,
+    /// Use it.
+    Now,
+    /// Use it then.
+    At(Instant),
+    /// Wait until its authority is trusted.
+    Wait,
+}
+
+impl InUse {
+    pub(super) fn of(kept: &Kept) -> Self {
+        Self { authority: kept.authority.clone(), certificate: kept.certificate.clone(), until: kept.facts.leaf.until }
+    }
+
+    /// Whether one authority made both.
+    pub(super) fn is_by_the_same(&self, other: &Self) -> bool {
+        self.authority == other.authority
+    }
+}
+
+/// Whether to use what is offered. `trusted` says since when its authority is trusted. What is trusted as well as that in use,
+/// or in place of one that is not valid any more, loses no question.
+pub(super) fn take(in_use: Option<&InUse>, offered: &InUse, trusted: Option<Instant>, now: (Instant, i64)) -> Take {
+    let Some(in_use) = in_use else { return Take::Now };
+    if in_use.certificate == offered.certificate {
+        return Take::Has;
+    }
+    if in_use.is_by_the_same(offered) || in_use.until < now.1 {
+        return Take::Now;
+    }
+    match trusted.map(|since| since + SEEN_BY_ALL) {
+        Some(then) if then <= now.0 => Take::Now,
+        Some(then) => Take::At(then),
+        None => Take::Wait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(authority: u8, certificate: u8) -> InUse {
+        InUse { authority: vec![authority].into(), certificate: vec![certificate].into(), until: 100 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_certificate_is_used_when_its_authority_is_trusted_by_all() {
+        let start = Instant::now();
+        let (old, renewed, foreign) = (named(1, 1), named(1, 2), named(2, 3));
+        let second = Duration::from_secs(1);
+        for (what, in_use, offered, trusted, time, expected) in [
+            ("the first one", None, &foreign, None, 50, Take::Now),
+            ("the same", Some(&old), &old, None, 50, Take::Has),
+            ("by the same authority", Some(&old), &renewed, None, 50, Take::Now),
+            ("by one that nobody trusts", Some(&old), &foreign, None, 50, Take::Wait),
+            ("by one that is trusted from now on", Some(&old), &foreign, Some(start), 50, Take::At(start + second)),
+            ("by one that is trusted", Some(&old), &foreign, Some(start - second), 50, Take::Now),
+            ("after the end of the one in use", Some(&old), &foreign, None, 101, Take::Now),
+        ] {
+            assert_eq!(take(in_use, offered, trusted, (start, time)), expected, "{what}");
+        }
+    }
+}
