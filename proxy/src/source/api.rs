@@ -83,7 +83,7 @@ impl Watch {
                     }
                 }
                 Ok(Event::Delete(_)) => self.tell(self.missing(true)).await?,
-                Err(error) => self.failed(&error, &mut backoff).await?,
+                Err(error) => self.failed(&in_full(&error), &mut backoff).await?,
             }
         }
     }
@@ -105,7 +105,7 @@ impl Watch {
     }
 
     /// The table in force stays; that the API server is away is no refusal of a table.
-    async fn failed(&self, error: &(impl std::fmt::Display + Sync), backoff: &mut Backoff) -> Result<(), Gone> {
+    async fn failed(&self, error: &str, backoff: &mut Backoff) -> Result<(), Gone> {
         let (namespace, object) = (&self.name.namespace, &self.object);
         tracing::warn!(%namespace, %object, %error, "the watch failed and is tried again");
         self.answered.set(true);
@@ -117,4 +117,17 @@ impl Watch {
     async fn tell(&self, seen: Seen) -> Result<(), Gone> {
         self.updates.send(Update { pool: self.pool, seen }).await.map_err(|_| Gone)
     }
+}
+
+/// An error with what is at its bottom: "connection refused" says more than "the request failed".
+fn in_full(error: &dyn std::error::Error) -> String {
+    let (mut text, mut bottom) = (error.to_string(), error);
+    while let Some(source) = bottom.source() {
+        bottom = source;
+    }
+    let bottom = bottom.to_string();
+    if !text.contains(&bottom) {
+        text = format!("{text}: {bottom}");
+    }
+    text
 }

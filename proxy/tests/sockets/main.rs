@@ -1,14 +1,19 @@
 //! The real proxy over real sockets: what clients get, what endpoints see, what is counted.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, their helpers included")]
 
+mod api;
 mod bodies;
+mod disk;
 mod drain;
 mod endpoint;
 mod failures;
 mod fields;
 mod framing;
+mod last_good;
 mod leaving;
 mod limits;
+mod mount;
+mod namespace;
 mod pool;
 mod ports;
 mod proxy;
@@ -17,4 +22,5 @@ mod reuse;
 mod shares;
 mod sidecar;
 mod start;
+mod tables;
 mod wire;

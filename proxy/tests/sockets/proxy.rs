@@ -67,11 +67,6 @@ impl Proxy {
         tokio::task::spawn_blocking(found).await.unwrap().unwrap()
     }
 
-    /// The proxy's folder.
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
-
     /// Where another pool of the same process listens.
     pub(crate) fn at(&self, pool: &Pool) -> SocketAddr {
         (self.addr.ip(), pool.port).into()

@@ -48,9 +48,18 @@ impl Conn {
 
     /// The next head, with names in lower case; none at the end of the stream.
     pub(crate) async fn head(&mut self) -> Option<String> {
+        self.head_within(SOON).await
+    }
+
+    /// The next head; the other end may be idle for longer than a test takes.
+    pub(crate) async fn patient_head(&mut self) -> Option<String> {
+        self.head_within(SOON * 10).await
+    }
+
+    async fn head_within(&mut self, limit: Duration) -> Option<String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            match timeout(SOON, self.0.read_u8()).await.unwrap() {
+            match timeout(limit, self.0.read_u8()).await.unwrap() {
                 Ok(byte) => head.push(byte),
                 Err(_) if head.is_empty() => return None,
                 Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&head)),
