@@ -1,6 +1,8 @@
 //! The operator as a process, under its own account.
 
 use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -50,6 +52,20 @@ impl Operator {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// What it answers there.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        stream.set_read_timeout(Some(STOP)).expect("a socket");
+        write!(stream, "GET /metrics HTTP/1.1\r\nhost: operator\r\nconnection: close\r\n\r\n").expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
     }
 
     /// Its log so far.

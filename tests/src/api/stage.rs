@@ -15,8 +15,9 @@ use k8s_openapi::{
     api::core::v1::{ConfigMap, Namespace},
 };
 use kube::{
-    Api, Client, CustomResourceExt as _, Resource,
+    Api, Client, Config, CustomResourceExt as _, Resource,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -79,6 +80,18 @@ impl Stage {
     #[must_use]
     pub fn start_operator(&self, arguments: &[&str]) -> Operator {
         Operator::start(&self.folder.path().join("operator"), arguments)
+    }
+
+    /// A client with a token of an account.
+    ///
+    /// # Panics
+    /// If there is no such account.
+    pub async fn client_of(&self, space: &Space, account: &str) -> Client {
+        let file = self.folder.path().join(format!("{}-{account}", space.namespace));
+        account::account_kubeconfig(&self.server, &space.api(), account, &file).await;
+        let config = Kubeconfig::read_from(file).expect("it was written just now");
+        let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.expect("a config");
+        Client::try_from(config).expect("a client")
     }
 
     /// A namespace of its own for a test.
