@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use kube::Client;
@@ -28,6 +31,8 @@ pub struct Context {
     /// Namespaces whose pods without the sidecar that they ask for are to be told of.
     pub notice: Lane,
     world: Mutex<World>,
+    /// Set once, when leading begins.
+    leads: AtomicBool,
 }
 
 impl fmt::Debug for Context {
@@ -50,6 +55,7 @@ impl Context {
             report: Lane::new("report"),
             notice: Lane::new("notice"),
             world: Mutex::default(),
+            leads: AtomicBool::new(false),
         }
     }
 
@@ -59,8 +65,19 @@ impl Context {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes who must look again.
+    /// From now on wakes are heard, and everything is looked at: what happened before was somebody else's work.
+    pub fn begin(&self) {
+        self.leads.store(true, Ordering::SeqCst);
+        // A change that comes after this look at the world is heard, since the flag was set before.
+        let everything = self.world().everything();
+        self.wake(everything);
+    }
+
+    /// Wakes who must look again. A follower has nobody to wake, and remembers nothing of pools that come and go.
     pub fn wake(&self, wakes: impl IntoIterator<Item = Wake>) {
+        if !self.leads.load(Ordering::SeqCst) {
+            return;
+        }
         for wake in wakes {
             match wake {
                 Wake::Publish(key) => self.publish.wake(&key),

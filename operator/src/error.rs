@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::lane::Backoff;
+use crate::{lane::Backoff, lease::NotLeading};
 
 /// Why work on a pool failed. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,9 @@ pub enum Error {
     /// The work took too long.
     #[error("not done within {0:?}")]
     TooSlow(Duration),
+    /// This replica does not lead any more: its writes are not sent, and another does its work.
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
     /// A bug.
     #[error("panicked: {0}")]
     Panicked(String),
@@ -37,7 +40,12 @@ pub enum Error {
 impl Error {
     /// An answer of the API server to that attempt.
     pub fn api(doing: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
-        |source| Self::Api { doing: doing.into(), source: Box::new(source) }
+        |source| {
+            if NotLeading::is_cause_of(&source) {
+                return NotLeading.into();
+            }
+            Self::Api { doing: doing.into(), source: Box::new(source) }
+        }
     }
 
     /// The label in metrics and logs.
@@ -47,6 +55,7 @@ impl Error {
             Self::Api { source, .. } => api_reason(source),
             Self::Contended(_) => "contended",
             Self::TooSlow(_) => "too_slow",
+            Self::NotLeading(_) => "not_leading",
             Self::Panicked(_) => "panicked",
             Self::Json { .. } => "json",
         }
@@ -56,7 +65,7 @@ impl Error {
     #[must_use]
     pub fn backoff(&self) -> Backoff {
         match self {
-            Self::Api { .. } | Self::TooSlow(_) if !self.is_refusal() => Backoff::Unreachable,
+            Self::Api { .. } | Self::TooSlow(_) | Self::NotLeading(_) if !self.is_refusal() => Backoff::Unreachable,
             _ => Backoff::Refused,
         }
     }

@@ -12,7 +12,7 @@
 //! A fourth lane, `notice`, tells of pods that ask for a sidecar and have none.
 //!
 //! What is decided is pure: `publish::plan`, `own::desired`, `report::conditions` take what is known and return what is to be
-//! written. The lanes only carry it out.
+//! written. The lanes only carry it out, and only in the replica that leads (`lease`): the others keep warm caches.
 
 pub mod admin;
 pub mod cluster;
@@ -23,6 +23,7 @@ pub mod inject;
 pub mod key;
 pub mod kind;
 pub mod lane;
+pub mod lease;
 pub mod logs;
 pub mod metrics;
 pub mod notice;

@@ -64,6 +64,7 @@ pub struct Metrics {
     status_updates: Counts<1>,
     admissions: Counts<1>,
     admission_seconds: Histogram,
+    leader: Gauge,
 }
 
 impl Default for Metrics {
@@ -90,6 +91,7 @@ impl Metrics {
             status_updates: Family::default(),
             admissions: Family::default(),
             admission_seconds: Histogram::new(ADMISSIONS),
+            leader: Gauge::default(),
         };
         metrics.register_work();
         metrics.register_writes();
@@ -101,6 +103,8 @@ impl Metrics {
         let registry = &mut self.registry;
         let info = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The release that runs", info);
+        let help = "Whether this replica leads (1) or follows (0): only the leader writes";
+        registry.register("leader", help, self.leader.clone());
         let help = "Pieces of work on a pool, by lane (publish: its table, own: its objects, report: its status)";
         registry.register("reconcile", help, self.reconciles.clone());
         let help = "Pieces of work on a pool that failed, by lane and reason";
@@ -144,6 +148,11 @@ impl Metrics {
     /// The API server has its answer.
     pub fn admission_took(&self, took: Duration) {
         self.admission_seconds.observe(took.as_secs_f64());
+    }
+
+    /// This replica leads, or does not.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
     }
 
     /// Work on a pool has ended.
@@ -213,6 +222,7 @@ mod tests {
         metrics.undecodable(Kind::BalancerPool, 2);
         metrics.admitted(Admission::Injected);
         metrics.admission_took(Duration::from_millis(3));
+        metrics.leads(true);
         let text = metrics.render();
         for line in [
             r#"evenkeel_admissions_total{result="injected"} 1"#,
@@ -223,6 +233,7 @@ mod tests {
             r#"evenkeel_table_bytes_bucket{le="2048.0"} 1"#,
             r#"evenkeel_table_writes_total{result="ok"} 1"#,
             r#"evenkeel_undecodable_objects{kind="BalancerPool"} 2"#,
+            "evenkeel_leader 1",
             r"# HELP evenkeel_table_bytes Sizes of the tables that were written.",
             concat!("evenkeel_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
         ] {

@@ -1,6 +1,11 @@
 //! The command line.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -39,6 +44,10 @@ pub struct RunOptions {
     #[arg(long, env = "EVENKEEL_ADDRESS", value_name = "ADDRESS", default_value = ":8080")]
     pub address: ListenAddress,
 
+    /// How replicas elect a leader.
+    #[command(flatten)]
+    pub lease: LeaseOptions,
+
     /// How proxies are run.
     #[command(flatten)]
     pub proxy: ProxyOptions,
@@ -50,6 +59,18 @@ pub struct RunOptions {
     /// How logs are written.
     #[command(flatten)]
     pub log: LogOptions,
+}
+
+/// How replicas elect a leader.
+#[derive(Clone, Debug, Default, Args)]
+pub struct LeaseOptions {
+    /// The namespace of the operator's own objects, such as its Lease; without it, in a pod, the pod's own.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// This replica's name in the Lease and in logs; without it, the host's. A random suffix is added.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub identity: Option<String>,
 }
 
 /// How proxies are run.
@@ -107,6 +128,12 @@ pub enum ListenAddress {
 }
 
 impl RunOptions {
+    /// The file that says where the cluster is, if one is named. An empty variable names nothing.
+    #[must_use]
+    pub fn kubeconfig(&self) -> Option<&Path> {
+        self.kubeconfig.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
+
     /// The namespaces to serve, each once; none: all. An empty variable names nothing.
     #[must_use]
     pub fn namespaces(&self) -> BTreeSet<String> {
@@ -161,7 +188,7 @@ mod tests {
     #[test]
     fn flags_are_read() {
         let line = "evenkeel-operator run --proxy-image proxy:1 --proxy-image-pull-policy Never --watch-namespaces a,,b,a \
-                    --address :0 --log-format json";
+                    --address :0 --log-format json --namespace here --identity a";
         let Command::Run(options) = Cli::try_parse_from(line.split_whitespace()).expect("valid flags").command else {
             panic!("not run");
         };
@@ -170,6 +197,7 @@ mod tests {
         assert_eq!(options.proxy.image_pull_policy, Some(PullPolicy::Never));
         assert_eq!(options.address, ListenAddress::All(0));
         assert_eq!(options.log.format, LogFormat::Json);
+        assert_eq!((options.lease.namespace.as_deref(), options.lease.identity.as_deref()), (Some("here"), Some("a")));
     }
 
     #[test]

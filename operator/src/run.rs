@@ -12,19 +12,29 @@ use std::{
 use anyhow::{Context as _, bail};
 use kube::{
     Client, Config,
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    task::JoinSet,
+    sync::oneshot,
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    admin::Admin, context::Context, metrics::Metrics, notice::Notifier, options::RunOptions, own::Owner,
-    publish::Publisher, report::Reporter, watch::Watches,
+    admin::Admin,
+    context::Context,
+    lease::{Campaign, Gate, GateLayer, LeaseError, Place},
+    metrics::Metrics,
+    notice::Notifier,
+    options::RunOptions,
+    own::Owner,
+    publish::Publisher,
+    report::Reporter,
+    watch::Watches,
 };
 
 /// How many pools' tables, and how many pools' objects, are worked on at once.
@@ -35,39 +45,64 @@ const REPORTS_AT_ONCE: usize = 32;
 const CONNECT: Duration = Duration::from_secs(5);
 /// A connection that says nothing for so long is dead: the server itself ends a watch after a minute.
 const SILENCE: Duration = Duration::from_secs(90);
-/// What has begun is finished in that time, or not at all.
-const SHUTDOWN: Duration = Duration::from_secs(10);
+/// At the end, how long the Lease may take to be given up: a write of it that hangs, those of others, and the giving up.
+const SHUTDOWN: Duration = Duration::from_secs(8);
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT, or until it led and no longer does.
 pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let stop = stop_on_signal()?;
     let metrics = Arc::new(Metrics::new());
     let ready = Arc::new(AtomicBool::new(false));
     let admin = Admin::bind(options.address, Arc::clone(&metrics), Arc::clone(&ready)).await;
     let admin = admin.with_context(|| format!("cannot listen at --address {:?}", options.address))?;
-    let client = connect(options.kubeconfig.as_deref().filter(|file| !file.as_os_str().is_empty())).await?;
+    let config = config(options.kubeconfig()).await?;
+    let place = place(&options, &config)?;
+    let gate = Gate::default();
+    let client = ClientBuilder::try_from(config.clone())?.with_layer(&GateLayer { gate: gate.clone() }).build();
     tokio::spawn(admin.serve());
-    let namespaces = options.namespaces();
-    let context = Arc::new(Context::new(client, options.proxy, metrics));
-    let mut watches = Watches::start(&context, &namespaces);
+    let context = Arc::new(Context::new(client, options.proxy.clone(), Arc::clone(&metrics)));
+    let mut watches = Watches::start(&context, &options.namespaces());
     tokio::select! {
         () = watches.synced() => {}
         () = stop.cancelled() => return Ok(()),
     }
-    info!(version = env!("CARGO_PKG_VERSION"), "Every cache has synced: at work.");
+    info!(version = env!("CARGO_PKG_VERSION"), "Every cache has synced.");
     ready.store(true, Ordering::Relaxed);
-    let mut lanes = start_lanes(&context, &stop);
-    tokio::select! {
-        biased; // lanes end when they are told to: that is no failure
-        () = stop.cancelled() => {}
-        ended = watches.ended() => bail!("{ended}"),
-        ended = lanes.join_next() => bail!("a lane has ended: {ended:?}"),
-    }
+    let (led, leads) = oneshot::channel();
+    let campaign = Campaign::new(Client::try_from(config)?, place, gate, metrics, led);
+    let campaign = tokio::spawn(campaign.run(stop.clone()));
+    let result = work(&context, &mut watches, campaign, leads, &stop).await;
     ready.store(false, Ordering::Relaxed);
-    if timeout(SHUTDOWN, async { while lanes.join_next().await.is_some() {} }).await.is_err() {
-        warn!("Work that had begun was cut short at the end.");
-    }
     info!("Stopped.");
+    result
+}
+
+/// Follows, then leads. What lanes have begun at the end is not waited for: once the gate is closed it can write nothing.
+async fn work(
+    context: &Arc<Context>,
+    watches: &mut Watches,
+    mut campaign: JoinHandle<Result<(), LeaseError>>,
+    mut leads: oneshot::Receiver<()>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut lanes = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased; // lanes end when they are told to: that is no failure
+            () = stop.cancelled() => break,
+            ended = &mut campaign => return Ok(ended??),
+            Ok(()) = &mut leads, if lanes.is_empty() => {
+                lanes = start_lanes(context, stop);
+                context.begin();
+            }
+            ended = watches.ended() => bail!("{ended}"),
+            Some(ended) = lanes.join_next() => bail!("a lane has ended: {ended:?}"),
+        }
+    }
+    if let Ok(ended) = timeout(SHUTDOWN, campaign).await {
+        return Ok(ended??);
+    }
+    warn!("The Lease was not given up in time: another leads when it has expired.");
     Ok(())
 }
 
@@ -89,7 +124,7 @@ fn start_lanes(context: &Arc<Context>, stop: &CancellationToken) -> JoinSet<()> 
 }
 
 /// The file that was named, or the pod's own account: never `$KUBECONFIG` or `~/.kube/config`, which may be anybody's cluster.
-async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+async fn config(kubeconfig: Option<&Path>) -> anyhow::Result<Config> {
     let mut config = match kubeconfig {
         Some(file) => {
             let found = Kubeconfig::read_from(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -102,7 +137,14 @@ async fn connect(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     config.reset_reader_on_write = true;
     // Lanes and watches try again by themselves; 15 tries inside one request would hold a pool for minutes.
     config.default_retry = false;
-    Ok(Client::try_from(config)?)
+    Ok(config)
+}
+
+/// In a pod the namespace is its own; a file names the namespace of its user's work, which need not be the operator's.
+fn place(options: &RunOptions, config: &Config) -> anyhow::Result<Place> {
+    let own = options.kubeconfig().is_none().then_some(config.default_namespace.as_str());
+    Place::new(&options.lease, own)
+        .context("outside a pod, name the namespace of the operator's Lease with --namespace NAMESPACE")
 }
 
 /// The first signal stops in order, the second at once.

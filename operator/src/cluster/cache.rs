@@ -33,7 +33,7 @@ impl Version {
 
     /// Whether it is an earlier state of the same object. Resource versions are numbers that grow (KEP-5504); where they are
     /// not, nothing is earlier.
-    fn is_earlier_than(&self, other: &Self) -> bool {
+    pub(crate) fn is_earlier_than(&self, other: &Self) -> bool {
         let number = |version: &Self| version.resource_version.parse::<u64>().ok();
         self.uid == other.uid && matches!((number(self), number(other)), (Some(own), Some(other)) if own < other)
     }

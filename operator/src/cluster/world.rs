@@ -53,6 +53,14 @@ impl World {
         self.maps.get(object)
     }
 
+    /// Who must look at it all for the first time.
+    #[must_use]
+    pub fn everything(&self) -> BTreeSet<Wake> {
+        let pools = self.pools.iter().flat_map(|(key, _)| [Wake::Publish(key.clone()), Wake::Report(key.clone())]);
+        let namespaces = self.without.iter().map(|pod| Wake::Notice(pod.sibling("")));
+        pools.chain(namespaces).collect()
+    }
+
     /// A pool and all around it; none if it is gone.
     #[must_use]
     pub fn view(&self, key: &Key) -> Option<View> {

@@ -122,3 +122,11 @@ fn our_own_write_wakes_nobody() {
     world.wrote_map(map.clone());
     assert_eq!(world.absorb(&MapSource, map), BTreeSet::new(), "the watch repeats it");
 }
+
+#[test]
+fn a_new_leader_looks_at_every_pool() {
+    let mut world = world();
+    world.absorb(&PoolSource, pool("api", 2, "app"));
+    let all = ["api", "web"].map(|name| [Wake::Publish(key(name)), Wake::Report(key(name))]);
+    assert_eq!(world.everything(), all.into_iter().flatten().collect());
+}

@@ -110,10 +110,10 @@ async fn work<S: Step>(step: Arc<S>, key: Key) -> Done {
 }
 
 fn report(lane: &str, key: &Key, error: &Error, again_in: Duration) {
-    if matches!(error, Error::Panicked(_)) {
-        error!(lane, pool = %key, %error, ?again_in, "Work panicked; it is tried again.");
-    } else {
-        warn!(lane, pool = %key, %error, reason = error.reason(), ?again_in, "Work failed; it is tried again.");
+    match error {
+        Error::Panicked(_) => error!(lane, pool = %key, %error, ?again_in, "Work panicked; it is tried again."),
+        Error::NotLeading(_) => debug!(lane, pool = %key, "Work was left to whoever leads."),
+        _ => warn!(lane, pool = %key, %error, reason = error.reason(), ?again_in, "Work failed; it is tried again."),
     }
 }
 

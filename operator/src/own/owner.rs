@@ -149,6 +149,7 @@ impl Owner {
                     findings.conflicts.push(kind);
                     wait = wait.or(Some(WHILE_OBSTRUCTED));
                 }
+                Err(error @ Error::NotLeading(_)) => return Err(error),
                 Err(error) => {
                     self.state().rollouts.release(&view.key);
                     findings.refused.get_or_insert(error.to_string());

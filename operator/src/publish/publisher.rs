@@ -190,8 +190,11 @@ impl Publisher {
                 Ok(Attempt::Again(self.look(&view.key).await?))
             }
             Err(error) => {
-                self.context.metrics.table(Write::Error, bytes);
                 let error = Error::api(format!("write ConfigMap {}", map_name(&view.key)))(error);
+                if matches!(error, Error::NotLeading(_)) {
+                    return Err(error);
+                }
+                self.context.metrics.table(Write::Error, bytes);
                 if error.is_refusal() {
                     findings.obstacle = Some(Obstacle::Refused(error.to_string()));
                 }

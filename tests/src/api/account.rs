@@ -7,7 +7,7 @@ use k8s_openapi::{
     api::{
         authentication::v1::TokenRequest,
         core::v1::{Namespace, ServiceAccount},
-        rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule},
+        rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -20,7 +20,8 @@ use serde_json::json;
 
 use super::{ApiServer, eventually};
 
-const NAMESPACE: &str = "evenkeel";
+/// Where the operator's own objects are.
+pub(super) const NAMESPACE: &str = "evenkeel-system";
 const NAME: &str = "evenkeel-operator";
 
 /// Installs the definition of BalancerPool, or this one instead, and waits until it is served.
@@ -41,17 +42,23 @@ pub async fn install_crd(client: &Client, definition: &CustomResourceDefinition)
     .await;
 }
 
-/// The operator's rules as they stand in the chart.
+/// The operator's rules as they stand in the chart: those for every namespace that it serves.
 ///
 /// # Panics
 /// If they are not found there.
 #[must_use]
 pub fn operator_rules() -> Vec<PolicyRule> {
+    chart_rules("evenkeel.rules")
+}
+
+fn chart_rules(name: &str) -> Vec<PolicyRule> {
     let helpers = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/evenkeel/templates/_helpers.tpl");
     let text = fs::read_to_string(helpers).expect(helpers);
-    let (_, rest) = text.split_once(r#"define "evenkeel.rules" -}}"#).expect("the rules in the chart");
-    let (rules, _) = rest.split_once("{{- end }}").expect("the end of the rules");
-    serde_yaml::from_str(rules).expect("rules as YAML")
+    let (_, rest) = text.split_once(&format!("define {name:?} -}}}}")).expect("the rules in the chart");
+    let (rules, _) = rest.split_once("{{- end }}\n\n").unwrap_or((rest.trim_end().trim_end_matches("{{- end }}"), ""));
+    // What stands inside a condition is for a part that these tests do without, or may have as well.
+    let rules: Vec<_> = rules.lines().filter(|line| !line.starts_with("{{")).collect();
+    serde_yaml::from_str(&rules.join("\n")).expect("rules as YAML")
 }
 
 /// Makes the operator's account and writes a kubeconfig with its token.
@@ -69,7 +76,20 @@ pub(super) async fn operator_kubeconfig(server: &ApiServer, client: &Client, fil
         "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": NAME },
         "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }] });
     apply::<ClusterRoleBinding>(&Api::all(client.clone()), NAME, &binding).await;
+    own_rights(client).await;
     account_kubeconfig(server, &accounts, NAME, file).await;
+}
+
+/// What the operator may do in its own namespace.
+async fn own_rights(client: &Client) {
+    let group = "rbac.authorization.k8s.io";
+    let role = json!({ "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": { "name": NAME },
+        "rules": chart_rules("evenkeel.ownRules") });
+    apply::<Role>(&Api::namespaced(client.clone(), NAMESPACE), NAME, &role).await;
+    let binding = json!({ "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": { "name": NAME },
+        "roleRef": { "apiGroup": group, "kind": "Role", "name": NAME },
+        "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }] });
+    apply::<RoleBinding>(&Api::namespaced(client.clone(), NAMESPACE), NAME, &binding).await;
 }
 
 /// Writes a kubeconfig with a token of an account.

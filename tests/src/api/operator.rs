@@ -8,9 +8,10 @@ use std::{
     time::Duration,
 };
 
-use crate::process::ChildGuard;
+use super::account::NAMESPACE;
+use crate::process::{ChildGuard, Finished, Signal};
 
-/// It is at work in a fraction of a second; the machine may be busy.
+/// It is at work in a fraction of a second, or when the Lease of one before it has expired; the machine may be busy.
 const START: Duration = Duration::from_secs(60);
 /// It promises ten seconds.
 const STOP: Duration = Duration::from_secs(15);
@@ -25,27 +26,55 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts it and waits until it is at work.
+    /// Starts it and waits until it leads.
     ///
     /// # Panics
     /// If it does not start: a test cannot go on.
     #[must_use]
     pub fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let operator = Self::start_candidate(kubeconfig, arguments);
+        operator.wait_for(" Leading.");
+        operator
+    }
+
+    /// Starts it and waits until it knows the cluster. It leads, or follows who does.
+    ///
+    /// # Panics
+    /// If it does not start: a test cannot go on.
+    #[must_use]
+    pub fn start_candidate(kubeconfig: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(program("evenkeel-operator"));
-        command.args([
-            "run",
-            "--address",
-            "127.0.0.1:0",
-            "--log-level",
-            "info,evenkeel_operator=debug",
-            "--kubeconfig",
-        ]);
+        command.args(["run", "--address", "127.0.0.1:0", "--namespace", NAMESPACE]);
+        command.args(["--log-level", "info,evenkeel_operator=debug", "--kubeconfig"]);
         command.arg(kubeconfig).args(arguments).env("EVENKEEL_PROXY_IMAGE", PROXY_IMAGE); // a flag counts more
         let process = ChildGuard::spawn(command).expect("the operator, which `cargo build` makes");
         let address = process.stderr().wait_for(START, |line| Some(line.split_once(" address=")?.1.to_owned()));
         let address = address.expect("it says where it listens");
-        process.stderr().wait_for(START, |line| line.contains("at work").then_some(())).expect("it is at work");
-        Self { process, address }
+        let operator = Self { process, address };
+        operator.wait_for("Every cache has synced");
+        operator
+    }
+
+    /// Waits until its log has that text.
+    ///
+    /// # Panics
+    /// If that does not come.
+    pub fn wait_for(&self, text: &str) {
+        self.process.stderr().wait_for(START, |line| line.contains(text).then_some(())).expect(text);
+    }
+
+    /// Whether it has said that it leads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.log().iter().any(|line| line.contains(" Leading."))
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal).expect("it runs");
     }
 
     /// Where it answers `/metrics`.
@@ -72,6 +101,15 @@ impl Operator {
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.process.stderr().so_far()
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// If it does not.
+    #[must_use]
+    pub fn finish(self, within: Duration) -> Finished {
+        self.process.finish(within).expect("the operator ends")
     }
 
     /// Ends it in order.

@@ -76,7 +76,13 @@ impl Stage {
         });
     }
 
-    /// Starts an operator under its own account.
+    /// Starts another operator beside the first: it follows, or leads if nobody does.
+    #[must_use]
+    pub fn start_candidate(&self, arguments: &[&str]) -> Operator {
+        Operator::start_candidate(&self.folder.path().join("operator"), arguments)
+    }
+
+    /// Starts an operator under its own account and waits until it leads.
     #[must_use]
     pub fn start_operator(&self, arguments: &[&str]) -> Operator {
         Operator::start(&self.folder.path().join("operator"), arguments)
