@@ -20,7 +20,13 @@ pub struct WebhookOptions {
     pub configuration: Option<String>,
 
     /// Where the API server asks about pods; `:PORT` is that port of all addresses.
-    #[arg(long = "webhook-address", env = "EVENKEEL_WEBHOOK_ADDRESS", value_name = "ADDRESS", default_value = ":9443")]
+    #[arg(
+        id = "webhook-address",
+        long = "webhook-address",
+        env = "EVENKEEL_WEBHOOK_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = ":9443"
+    )]
     pub address: ListenAddress,
 
     /// The names or addresses by which it does [default: evenkeel-operator.NAMESPACE.svc].
