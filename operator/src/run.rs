@@ -35,6 +35,7 @@ use crate::{
     publish::Publisher,
     report::Reporter,
     watch::Watches,
+    webhook::Webhook,
 };
 
 /// How many pools' tables, and how many pools' objects, are worked on at once.
@@ -61,18 +62,25 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let client = ClientBuilder::try_from(config.clone())?.with_layer(&GateLayer { gate: gate.clone() }).build();
     tokio::spawn(admin.serve());
     let context = Arc::new(Context::new(client, options.proxy.clone(), Arc::clone(&metrics)));
+    let webhook = Webhook::start(&options, &context, &place.namespace).await?;
     let mut watches = Watches::start(&context, &options.namespaces());
     tokio::select! {
         () = watches.synced() => {}
         () = stop.cancelled() => return Ok(()),
     }
     info!(version = env!("CARGO_PKG_VERSION"), "Every cache has synced.");
-    ready.store(true, Ordering::Relaxed);
+    webhook.synced();
+    let (is_ready, can_answer) = (Arc::clone(&ready), webhook.ready());
+    tokio::spawn(async move {
+        can_answer.await;
+        is_ready.store(true, Ordering::Relaxed);
+    });
     let (led, leads) = oneshot::channel();
     let campaign = Campaign::new(Client::try_from(config)?, place, gate, metrics, led);
     let campaign = tokio::spawn(campaign.run(stop.clone()));
-    let result = work(&context, &mut watches, campaign, leads, &stop).await;
+    let result = work(&context, &webhook, &mut watches, campaign, leads, &stop).await;
     ready.store(false, Ordering::Relaxed);
+    webhook.drain().await;
     info!("Stopped.");
     result
 }
@@ -80,6 +88,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
 /// Follows, then leads. What lanes have begun at the end is not waited for: once the gate is closed it can write nothing.
 async fn work(
     context: &Arc<Context>,
+    webhook: &Webhook,
     watches: &mut Watches,
     mut campaign: JoinHandle<Result<(), LeaseError>>,
     mut leads: oneshot::Receiver<()>,
@@ -93,6 +102,7 @@ async fn work(
             ended = &mut campaign => return Ok(ended??),
             Ok(()) = &mut leads, if lanes.is_empty() => {
                 lanes = start_lanes(context, stop);
+                lanes.spawn(webhook.keep(stop.clone()));
                 context.begin();
             }
             ended = watches.ended() => bail!("{ended}"),

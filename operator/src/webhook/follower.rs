@@ -129,3 +129,7 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "follower_tests.rs"]
+mod tests;

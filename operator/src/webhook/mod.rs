@@ -88,7 +88,7 @@ impl Webhook {
         let seen = seen::watch(&context.client, namespace, SECRET, configuration);
         let (sender, ready) = watch::channel(false);
         let (draining, answering) = (CancellationToken::new(), TaskTracker::new());
-        info!(address = %listener.local_addr()?, "Answering /inject/fail and /inject/ignore.");
+        info!(webhook = %listener.local_addr()?, "Answering /inject/fail and /inject/ignore.");
         tokio::spawn(Follower::new(serving, seen.clone(), sender).run());
         let server = Server {
             listener,

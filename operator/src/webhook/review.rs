@@ -165,7 +165,7 @@ pub fn answer(policy: Policy, question: &Question, decision: Result<Decision, Tr
 }
 
 fn allowed(uid: &str) -> Value {
-    review(json!({ "uid": uid, "allowed": true }))
+    review(&json!({ "uid": uid, "allowed": true }))
 }
 
 fn refused(uid: &str, code: u16, message: &str) -> Value {
@@ -175,7 +175,7 @@ fn refused(uid: &str, code: u16, message: &str) -> Value {
         _ => "BadRequest",
     };
     let status = json!({ "status": "Failure", "code": code, "reason": reason, "message": message });
-    review(json!({ "uid": uid, "allowed": false, "status": status }))
+    review(&json!({ "uid": uid, "allowed": false, "status": status }))
 }
 
 /// Allowed, with the reason on the pod and before the eyes of whoever makes it.
@@ -188,7 +188,7 @@ fn without_sidecar(question: &Question, reason: &str) -> Value {
 
 fn patched(uid: &str, patch: &Patch, warning: Option<&str>) -> Value {
     let patch = ByteString(patch.to_string().into_bytes()); // base64 as JSON
-    let response = review(json!({ "uid": uid, "allowed": true, "patchType": "JSONPatch", "patch": patch }));
+    let response = review(&json!({ "uid": uid, "allowed": true, "patchType": "JSONPatch", "patch": patch }));
     match warning {
         Some(reason) => warned(response, reason),
         None => response,
@@ -201,7 +201,7 @@ fn warned(mut response: Value, reason: &str) -> Value {
     response
 }
 
-fn review(response: Value) -> Value {
+fn review(response: &Value) -> Value {
     json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response })
 }
 

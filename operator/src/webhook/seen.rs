@@ -58,7 +58,7 @@ pub(super) fn watch(client: &Client, namespace: &str, secret: &str, configuratio
     tokio::spawn(follow(secrets, secret.to_owned(), sender.clone(), |seen, object| seen.secret = Some(object)));
     let configurations: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
     tokio::spawn(follow(configurations, configuration.to_owned(), sender, |seen, object| {
-        seen.configuration = Some(object)
+        seen.configuration = Some(object);
     }));
     receiver
 }
@@ -80,7 +80,7 @@ where
             Ok(Event::Apply(object)) => sender.send_modify(|seen| put(seen, Some(Arc::new(object)))),
             Ok(Event::Delete(_)) => sender.send_modify(|seen| put(seen, None)),
             Err(watcher::Error::WatchError(status)) if status.code == 410 => {
-                debug!(name, "A watch starts anew with a list.")
+                debug!(name, "A watch starts anew with a list.");
             }
             Err(error) => warn!(kind = %K::kind(&()), name, %error, "A watch broke; it is started again."),
         }

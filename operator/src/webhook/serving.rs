@@ -40,6 +40,12 @@ impl Serving {
     pub(super) fn set(&self, certified: CertifiedKey) {
         self.certified.store(Some(Arc::new(certified)));
     }
+
+    /// What is served.
+    #[cfg(test)]
+    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+        self.certified.load_full()?.cert.first().cloned()
+    }
 }
 
 /// How a server with this certificate talks. The API server resumes no sessions.
@@ -102,28 +108,5 @@ pub(super) fn take(in_use: Option<&InUse>, offered: &InUse, trusted: Option<Inst
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(authority: u8, certificate: u8) -> InUse {
-        InUse { authority: vec![authority].into(), certificate: vec![certificate].into(), until: 100 }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_certificate_is_used_when_its_authority_is_trusted_by_all() {
-        let start = Instant::now();
-        let (old, renewed, foreign) = (named(1, 1), named(1, 2), named(2, 3));
-        let second = Duration::from_secs(1);
-        for (what, in_use, offered, trusted, time, expected) in [
-            ("the first one", None, &foreign, None, 50, Take::Now),
-            ("the same", Some(&old), &old, None, 50, Take::Has),
-            ("by the same authority", Some(&old), &renewed, None, 50, Take::Now),
-            ("by one that nobody trusts", Some(&old), &foreign, None, 50, Take::Wait),
-            ("by one that is trusted from now on", Some(&old), &foreign, Some(start), 50, Take::At(start + second)),
-            ("by one that is trusted", Some(&old), &foreign, Some(start - second), 50, Take::Now),
-            ("after the end of the one in use", Some(&old), &foreign, None, 101, Take::Now),
-        ] {
-            assert_eq!(take(in_use, offered, trusted, (start, time)), expected, "{what}");
-        }
-    }
-}
+#[path = "serving_tests.rs"]
+mod tests;

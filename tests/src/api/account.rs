@@ -23,6 +23,8 @@ use super::{ApiServer, eventually};
 /// Where the operator's own objects are.
 pub(super) const NAMESPACE: &str = "evenkeel-system";
 const NAME: &str = "evenkeel-operator";
+/// The configuration of its webhook, as the chart names it.
+pub const WEBHOOK_CONFIGURATION: &str = "evenkeel-operator.evenkeel-system";
 
 /// Installs the definition of BalancerPool, or this one instead, and waits until it is served.
 ///
@@ -77,19 +79,36 @@ pub(super) async fn operator_kubeconfig(server: &ApiServer, client: &Client, fil
         "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }] });
     apply::<ClusterRoleBinding>(&Api::all(client.clone()), NAME, &binding).await;
     own_rights(client).await;
+    webhook_rights(client).await;
     account_kubeconfig(server, &accounts, NAME, file).await;
 }
 
 /// What the operator may do in its own namespace.
 async fn own_rights(client: &Client) {
     let group = "rbac.authorization.k8s.io";
-    let role = json!({ "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": { "name": NAME },
-        "rules": chart_rules("evenkeel.ownRules") });
+    let rules = [chart_rules("evenkeel.ownRules"), chart_rules("evenkeel.certificateRules")].concat();
+    let role =
+        json!({ "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": { "name": NAME }, "rules": rules });
     apply::<Role>(&Api::namespaced(client.clone(), NAMESPACE), NAME, &role).await;
     let binding = json!({ "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": { "name": NAME },
         "roleRef": { "apiGroup": group, "kind": "Role", "name": NAME },
         "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }] });
     apply::<RoleBinding>(&Api::namespaced(client.clone(), NAMESPACE), NAME, &binding).await;
+}
+
+/// What it may do to the configuration of its webhook, which has the name that the chart gives it.
+async fn webhook_rights(client: &Client) {
+    let (group, name) = ("rbac.authorization.k8s.io", WEBHOOK_CONFIGURATION);
+    let mut rules = chart_rules("evenkeel.webhookRules");
+    for rule in &mut rules {
+        rule.resource_names = Some(vec![name.into()]); // a template in the chart
+    }
+    let role = json!({ "apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": { "name": name }, "rules": rules });
+    apply::<ClusterRole>(&Api::all(client.clone()), name, &role).await;
+    let binding = json!({ "apiVersion": format!("{group}/v1"), "kind": "ClusterRoleBinding", "metadata": { "name": name },
+        "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": name },
+        "subjects": [{ "kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE }] });
+    apply::<ClusterRoleBinding>(&Api::all(client.clone()), name, &binding).await;
 }
 
 /// Writes a kubeconfig with a token of an account.

@@ -14,7 +14,7 @@ mod server;
 mod stage;
 mod wait;
 
-pub use account::{install_crd, operator_rules};
+pub use account::{WEBHOOK_CONFIGURATION, install_crd, operator_rules};
 pub use kubelet::Kubelet;
 pub use objects::{endpoint, metal, pool, service, slice};
 pub use operator::Operator;

@@ -97,6 +97,17 @@ impl Operator {
         answer
     }
 
+    /// The value of a metric, named with its labels as it stands there; 0 if it does not.
+    ///
+    /// # Panics
+    /// If the operator does not answer.
+    #[must_use]
+    pub fn metric(&self, series: &str) -> f64 {
+        let metrics = self.metrics();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().expect("a number"))
+    }
+
     /// Its log so far.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
