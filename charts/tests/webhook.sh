@@ -93,3 +93,27 @@ CASES
   accepts 'as much as at the server' apply_webhook --server-side --force-conflicts --field-manager helm
   accepts 'it is all there' bundle_kept
 }
+
+# own_bundle: what both webhooks trust is the authority in the operator's Secret.
+own_bundle() {
+  local authority
+  authority=$(kube -n "$release_namespace" get secret evenkeel-operator -o jsonpath='{.data.ca\.crt}')
+  kube get mutatingwebhookconfiguration "$configuration" -o json |
+    jq -e --arg authority "$authority" '$authority != "" and (.webhooks | length == 2)
+      and all(.webhooks[]; (.clientConfig.caBundle // "" | @base64d) | contains($authority | @base64d))'
+}
+leads() { kube -n "$release_namespace" get lease evenkeel-operator -o json | jq -e '.spec.holderIdentity != ""'; }
+opaque() { kube -n "$release_namespace" get secret evenkeel-operator -o json | jq -e '.type == "Opaque"'; }
+lose_bundle() {
+  kube patch mutatingwebhookconfiguration "$configuration" --type json --patch \
+    "$(jq --null-input '[0, 1 | {op: "remove", path: "/webhooks/\(.)/clientConfig/caBundle"}]')"
+}
+
+# check_own_objects: with the real operator, held by RBAC and the policies.
+check_own_objects() {
+  accepts 'it leads' await 30 leads
+  accepts 'its webhooks trust the authority in its Secret' await 30 own_bundle
+  accepts 'which is of the type that the policy asks for' opaque
+  accepts 'an upgrade that replaces the webhooks loses that' lose_bundle
+  accepts 'the operator tells it again' await 30 own_bundle
+}
