@@ -200,4 +200,33 @@ mod tests {
             assert!(bad.parse::<PoolName>().is_err(), "{bad}");
         }
     }
+
+    fn run(arguments: &str) -> Result<Run, clap::Error> {
+        let arguments = ["evenkeel-proxy", "run"].into_iter().chain(arguments.split(' '));
+        Cli::try_parse_from(arguments).map(|cli| match cli.command {
+            Command::Run(run) => run,
+            Command::Check { .. } => unreachable!("run was asked for"),
+        })
+    }
+
+    #[test]
+    fn a_sidecar_serves_the_loopback_with_one_thread_and_ends_with_the_application() {
+        let sidecar = run("--sidecar --watch shop/a shop/b --last-good /var/lib/evenkeel").expect("good");
+        assert_eq!((sidecar.binds(), sidecar.worker_threads()), (vec![Ipv4Addr::LOCALHOST.into()], 1));
+        assert_eq!((sidecar.drains_for(), sidecar.watch.len()), (Drain::Application, 2));
+
+        let otherwise = run("--sidecar --tables /a /b --bind ::1 --threads 3 --drain clients").expect("good");
+        assert_eq!((otherwise.binds(), otherwise.worker_threads()), (vec![Ipv6Addr::LOCALHOST.into()], 3));
+        assert_eq!((otherwise.drains_for(), otherwise.tables.len()), (Drain::Clients, 2));
+
+        let deployed = run("--watch shop/a").expect("good");
+        assert_eq!((deployed.binds(), deployed.drains_for()), (ANY.to_vec(), Drain::Clients));
+    }
+
+    #[test]
+    fn sources_are_not_mixed_and_a_copy_is_of_what_is_watched() {
+        for bad in ["--sidecar", "--tables /a --watch shop/a", "--pool a --tables /a", "--tables /a --last-good /b"] {
+            assert!(run(bad).is_err(), "{bad}");
+        }
+    }
 }

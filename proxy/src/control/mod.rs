@@ -85,7 +85,7 @@ impl Control {
         let known = &mut self.pools[pool];
         match known.take_copy() {
             Some(Ok(taken)) => {
-                tracing::warn!("{}; starting from the last good copy", known.trouble());
+                tracing::warn!(reason = known.trouble(), "starting from the last good copy");
                 known.await_port(taken);
             }
             Some(Err(refusal)) => tracing::warn!(%refusal, "the last good copy cannot be used and is ignored"),

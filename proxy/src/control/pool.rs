@@ -106,7 +106,9 @@ impl PoolControl {
 
     /// Notes that nothing can be seen. Who has seen something goes on under that.
     pub(super) fn hear_nothing(&mut self, reason: String) {
-        if !self.heard {
+        if !self.heard && self.silence.as_ref() != Some(&reason) {
+            let (namespace, pool) = (self.namespace(), self.name());
+            tracing::warn!(namespace, pool, reason, "nothing was seen of the pool's table yet");
             self.silence = Some(reason);
         }
     }
@@ -157,7 +159,7 @@ impl PoolControl {
                 pool = self.name(),
                 generation = policy.generation,
                 revision = policy.revision,
-                ?source,
+                %source,
                 "policy in force"
             );
             self.since = SystemTime::now();

@@ -26,6 +26,17 @@ pub enum Source {
     LastGood,
 }
 
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Watch => "watch",
+            Self::Mount => "mount",
+            Self::File => "file",
+            Self::LastGood => "lastGood",
+        })
+    }
+}
+
 /// What a source saw of a pool.
 #[derive(Debug)]
 pub(crate) struct Update {

@@ -127,7 +127,7 @@ in_namespace! {
         assert_eq!(why, "the API server does not answer");
         assert_eq!(status(&proxy.ask(GET).await.0), 200);
         // A list that never ends is given up and asked for anew: whoever comes back on another connection is heard.
-        proxy.logs("no answer within 10s").await;
+        proxy.logs("the watch failed and is tried again").await;
     }
 
     async fn a_copy_never_replaces_what_the_api_server_has() {

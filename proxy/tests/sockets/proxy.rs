@@ -56,7 +56,7 @@ impl Proxy {
         command.args(["--bind", &ip.to_string(), "--admin", &admin.to_string()]).args(arguments);
         let process = ChildGuard::spawn(command).unwrap();
         let proxy = Self { process, folder, addr: (ip, port).into(), admin };
-        proxy.logs(" started").await;
+        proxy.logs("started").await;
         proxy
     }
 
