@@ -85,7 +85,7 @@ fn pools(case: &Path) -> BTreeMap<String, PoolState> {
     for document in documents(&case.join("pools.yaml")) {
         match document["kind"].as_str() {
             Some("BalancerPool") => {
-                pools.push(cluster::Pool { object: strict::<BalancerPool>(document, case), unreadable: None })
+                pools.push(cluster::Pool { object: strict::<BalancerPool>(document, case), unreadable: None });
             }
             Some("ConfigMap") => {
                 let table: ConfigMap = strict(document, case);

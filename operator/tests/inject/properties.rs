@@ -9,10 +9,9 @@ use super::settings;
 /// Pools `a` to `c` listen on 8080 to 8082; the others are in all other states.
 fn state(pool: &str) -> PoolState {
     match pool {
-        "a" => PoolState::Usable { port: 8080 },
+        "a" | "twin" => PoolState::Usable { port: 8080 },
         "b" => PoolState::Usable { port: 8081 },
         "c" => PoolState::Usable { port: 8082 },
-        "twin" => PoolState::Usable { port: 8080 },
         "going" => PoolState::Going,
         "bad" => PoolState::Refused("spec.backends: no backend".into()),
         _ => PoolState::Missing,
