@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use evenkeel_crds::names::annotations;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     admit::{MAX_QUOTE, shorten},
@@ -73,7 +73,9 @@ impl FromStr for Resources {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| {
+        // As an object first: to serde a list of no fields is one, too.
+        let object = serde_json::from_str::<Map<String, Value>>(text);
+        object.and_then(|object| serde_json::from_value(Value::Object(object))).map_err(|error| {
             format!(r#"{error}; write them as JSON, for example {{"requests":{{"cpu":"10m"}},"limits":{{"memory":"64Mi"}}}}"#)
         })
     }

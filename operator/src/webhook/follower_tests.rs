@@ -40,8 +40,10 @@ impl Replica {
 
     /// What is served, and whether the replica is ready, after so long.
     async fn after(&self, time: Duration) -> (Option<CertificateDer<'static>>, bool) {
+        // Before the time passes, and after it, the other task has its turn.
+        sleep(Duration::from_millis(1)).await;
         advance(time).await;
-        sleep(Duration::from_millis(1)).await; // the other task has had its turn
+        sleep(Duration::from_millis(1)).await;
         (self.serving.certificate(), *self.ready.borrow())
     }
 }
