@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{IpAddr, SocketAddr, TcpStream},
+    path::Path,
     process::Command,
     time::Duration,
 };
@@ -40,23 +41,54 @@ impl Proxy {
             kubeconfig = folder.path().join("kubeconfig");
             account::account_kubeconfig(&stage.server, &space.api(), &names::object_name(pool), &kubeconfig).await;
         }
+        Self::spawn(folder, &kubeconfig, address, &["--watch", &format!("{}/{pool}", space.namespace)])
+    }
+
+    /// Writes a kubeconfig of an account of a space: pods of an application run under one.
+    pub async fn account(stage: &Stage, space: &Space, account: &str, file: &Path) {
+        account::account_kubeconfig(&stage.server, &space.api(), account, file).await;
+    }
+
+    /// Starts a sidecar on pools of a space, with what an earlier one kept in that folder. It is not awaited.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn sidecar(kubeconfig: &Path, space: &Space, pools: &[&str], address: &str, last_good: &Path) -> Self {
+        let pools: Vec<_> = pools.iter().map(|pool| format!("{}/{pool}", space.namespace)).collect();
+        let last_good = last_good.to_str().expect("a path in UTF-8");
+        let mut arguments = vec!["--sidecar", "--last-good", last_good, "--watch"];
+        arguments.extend(pools.iter().map(String::as_str));
+        Self::spawn(TempDir::new().expect("a folder"), kubeconfig, address, &arguments)
+    }
+
+    fn spawn(folder: TempDir, kubeconfig: &Path, address: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program("evenkeel-proxy"));
-        command.args(["run", "--watch", &format!("{}/{pool}", space.namespace), "--bind", address, "--kubeconfig"]);
-        command.arg(kubeconfig).args(["--admin", &format!("{address}:{}", names::ADMIN_PORT)]);
+        command.arg("run").args(arguments).args(["--bind", address, "--kubeconfig"]).arg(kubeconfig);
+        command.args(["--admin", &format!("{address}:{}", names::ADMIN_PORT)]);
         let process = ChildGuard::spawn(command).expect("the proxy, which `cargo build` makes");
         process.stderr().wait_for(START, |line| line.contains(" started").then_some(())).expect("it starts");
         Self { address: address.parse().expect("an address"), _process: process, _folder: folder }
     }
 
-    /// What `/status` says of its only pool.
+    /// What `/status` says of its first pool.
     ///
     /// # Panics
     /// If it does not answer.
     #[must_use]
     pub fn status(&self) -> Value {
-        let (_, body) = Client::new(SocketAddr::new(self.address, names::ADMIN_PORT)).get("/status");
-        let mut status: Value = serde_json::from_slice(&body).expect("JSON");
+        let mut status: Value = serde_json::from_str(&self.ask("/status")).expect("JSON");
         status["pools"][0].take()
+    }
+
+    /// What its admin port answers to a path.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    #[must_use]
+    pub fn ask(&self, path: &str) -> String {
+        let (_, body) = Client::new(SocketAddr::new(self.address, names::ADMIN_PORT)).get(path);
+        String::from_utf8(body).expect("text")
     }
 
     /// A client of its listener at that port.

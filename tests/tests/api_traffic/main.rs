@@ -2,3 +2,4 @@
 
 mod effect;
 mod refusal;
+mod sidecar;
