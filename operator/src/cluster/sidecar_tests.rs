@@ -58,6 +58,9 @@ fn sidecars(world: &World, pool: &str) -> usize {
     world.sidecars_of(&key(pool)).count()
 }
 
+/// What makes a pod another one.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[test]
 fn a_sidecar_is_known_by_its_container_and_is_as_ready_as_that() {
     let ordinary = |pod: &mut Value| {
@@ -65,7 +68,7 @@ fn a_sidecar_is_known_by_its_container_and_is_as_ready_as_that() {
         pod["status"]["initContainerStatuses"] = json!([]);
         pod["status"]["containerStatuses"] = json!([status("app", false), status("evenkeel-proxy", true)]);
     };
-    let cases: [(&str, &dyn Fn(&mut Value), Sidecar); 6] = [
+    let cases: [(&str, Change, Sidecar); 6] = [
         ("native", &|_| {}, Sidecar::Ready),
         ("ordinary", &ordinary, Sidecar::Ready),
         (
