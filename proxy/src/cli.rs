@@ -54,7 +54,8 @@ pub struct Run {
     pub sidecar: bool,
 
     /// Keep a copy of each pool's table in this directory, and start from it where the API server does not answer.
-    #[arg(long, value_name = "DIR", requires = "watch")]
+    // Not `requires`: that counts for nothing where another source shuts --watch out.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["pool", "tables"])]
     pub last_good: Option<PathBuf>,
 
     /// The address that listeners bind. Default: 127.0.0.1 with --pool or --sidecar, else all addresses.
