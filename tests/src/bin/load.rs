@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use evenkeel_tests::load::{Event, Options, run};
@@ -18,21 +19,22 @@ async fn load(options: Options) -> anyhow::Result<ExitCode> {
     let settings = options
         .resolve()
         .unwrap_or_else(|problem| Options::command().error(clap::error::ErrorKind::InvalidValue, problem).exit());
-    let stop = stop_on_signal()?;
+    let stop = stop_on_signal(options.linger)?;
     let seconds = !options.summary_only && !options.watch_change;
     let summary = run(settings, &stop, move |event| tell(&event, seconds)).await;
     print(&summary);
     Ok(if summary.counts.failed == 0 || options.fail_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The first signal ends the run, a second one the process.
-fn stop_on_signal() -> io::Result<CancellationToken> {
+/// The first signal ends the run, after so much time; a second one ends the process.
+fn stop_on_signal(linger: Duration) -> io::Result<CancellationToken> {
     let (stop, mut signals) = (CancellationToken::new(), EndSignals::take()?);
     let stopped = stop.clone();
     tokio::spawn(async move {
         signals.next().await;
-        stopped.cancel();
         signals.exit_at_next();
+        tokio::time::sleep(linger).await;
+        stopped.cancel();
     });
     Ok(stop)
 }

@@ -18,7 +18,8 @@ const WATCH_RATE: f64 = 1_000.0;
 /// Prints a JSON line each second and one at the end (`"summary":true`); exit code 1 if a request failed.
 /// A failure is any answer but 2xx, a connection that is refused, reset or closed, a name without address, or no answer in time.
 /// One replay after a close of a *reused* connection before the first byte of the answer is allowed, and counted.
-/// SIGTERM and SIGINT end the run: what is under way is finished, then the summary is printed. A second one ends it at once.
+/// SIGTERM and SIGINT end the run, at once or after --linger: what is under way is finished, then the summary is printed.
+/// A second one ends it at once.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "load", version, verbatim_doc_comment)]
 pub struct Options {
@@ -58,6 +59,9 @@ pub struct Options {
     /// Exit with 0 even if requests failed.
     #[arg(long)]
     pub fail_ok: bool,
+    /// Go on sending for so long after SIGTERM, as an application does that has something left to say.
+    #[arg(long, default_value = "0s", value_parser = duration::parse, value_name = "TIME")]
+    pub linger: Duration,
     /// Ask about once a millisecond on one connection, and print a line with the time whenever another server answers.
     #[arg(long, conflicts_with_all = ["keep_alive_percent", "concurrency"])]
     pub watch_change: bool,

@@ -13,6 +13,9 @@ pub struct LoadReport {
     pub t: f64,
     /// The wall clock.
     pub unix_ms: u64,
+    /// The longest time without a good answer.
+    #[serde(default)]
+    pub longest_gap_ms: f64,
     /// Everything since the start.
     #[serde(flatten)]
     pub counts: Counts,

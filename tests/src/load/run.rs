@@ -74,7 +74,7 @@ impl<S: Fn(Event<'_>)> Run<S> {
         while !self.stopped.is_cancelled()
             && let Some(ticket) = self.tickets.take().await
         {
-            let outcome = if self.is_too_late() { not_sent(ticket) } else { self.send(ticket, &mut kept).await };
+            let outcome = if self.is_too_late() { self.not_sent(ticket) } else { self.send(ticket, &mut kept).await };
             self.record(&outcome);
         }
     }
@@ -90,7 +90,19 @@ impl<S: Fn(Event<'_>)> Run<S> {
         let began = Instant::now();
         let result = exchange.run(self.settings.keeps_alive(ticket.number)).await;
         let (latency, service) = (ticket.due.elapsed(), began.elapsed());
-        Outcome { number: ticket.number, trace, result, latency, service }
+        Outcome { number: ticket.number, trace, result, ended: self.tickets.started().elapsed(), latency, service }
+    }
+
+    fn not_sent(&self, ticket: Ticket) -> Outcome {
+        let detail = "every connection was busy until one time-out after the end".to_owned();
+        Outcome {
+            number: ticket.number,
+            trace: Trace::default(),
+            result: Err(Failed { failure: Failure::NotSent, detail }),
+            ended: self.tickets.started().elapsed(),
+            latency: ticket.due.elapsed(),
+            service: Duration::ZERO,
+        }
     }
 
     fn record(&self, outcome: &Outcome) {
@@ -107,16 +119,5 @@ impl<S: Fn(Event<'_>)> Run<S> {
     /// Counts are whole even if somebody panicked while counting.
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn not_sent(ticket: Ticket) -> Outcome {
-    let detail = "every connection was busy until one time-out after the end".to_owned();
-    Outcome {
-        number: ticket.number,
-        trace: Trace::default(),
-        result: Err(Failed { failure: Failure::NotSent, detail }),
-        latency: ticket.due.elapsed(),
-        service: Duration::ZERO,
     }
 }

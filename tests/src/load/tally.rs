@@ -22,6 +22,8 @@ pub(super) struct Outcome {
     pub(super) number: u64,
     pub(super) trace: Trace,
     pub(super) result: Result<(), Failed>,
+    /// When it ended, since the start of the run.
+    pub(super) ended: Duration,
     /// From the scheduled time to the end.
     pub(super) latency: Duration,
     /// From the moment it was sent to the end.
@@ -35,6 +37,9 @@ pub(super) struct Tally {
     before: Part,
     first_failures: Vec<FailedRequest>,
     last_server: Option<HeaderValue>,
+    /// When the last good answer ended, since the start of the run.
+    last_good: Duration,
+    longest_gap: Duration,
 }
 
 /// Counts of some time.
@@ -52,6 +57,10 @@ impl Tally {
     /// Counts an outcome; gives the failure if it is one of the first.
     pub(super) fn record(&mut self, outcome: &Outcome) -> Option<FailedRequest> {
         self.second.record(outcome);
+        if outcome.result.is_ok() {
+            self.longest_gap = self.gap_until(outcome.ended);
+            self.last_good = outcome.ended;
+        }
         let failed = outcome.result.as_ref().err()?;
         if self.first_failures.len() == DETAILED_FAILURES {
             return None;
@@ -97,9 +106,15 @@ impl Tally {
         LoadReport {
             t: (since_start.as_secs_f64() * 1e3).round() / 1e3,
             unix_ms: unix_us(SystemTime::now()) / 1_000,
+            longest_gap_ms: milliseconds(self.gap_until(since_start)),
             counts: self.before.counts(),
             ..LoadReport::default()
         }
+    }
+
+    /// The longest gap, with the one that may be open at that moment.
+    fn gap_until(&self, since_start: Duration) -> Duration {
+        self.longest_gap.max(since_start.saturating_sub(self.last_good))
     }
 }
 
@@ -182,4 +197,27 @@ fn text(value: &HeaderValue) -> String {
 /// With three digits behind the point: more would only be noise.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(ended_s: u64, good: bool) -> Outcome {
+        let failed = || Failed { failure: Failure::ConnectRefused, detail: String::new() };
+        let result = if good { Ok(()) } else { Err(failed()) };
+        let ended = Duration::from_secs(ended_s);
+        Outcome { number: 0, trace: Trace::default(), result, ended, latency: Duration::ZERO, service: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_gap_is_the_time_without_a_good_answer_whatever_failed_in_it() {
+        let mut tally = Tally::default();
+        for (ended_s, good) in [(1, true), (2, false), (4, false), (5, true), (6, true)] {
+            tally.record(&outcome(ended_s, good));
+        }
+        let longest_ms = |tally: &mut Tally, s| tally.summary(Duration::from_secs(s)).longest_gap_ms;
+        assert!((longest_ms(&mut tally, 7) - 4e3).abs() < 1e-9);
+        assert!((longest_ms(&mut tally, 16) - 1e4).abs() < 1e-9, "the last one is open until the end");
+    }
 }

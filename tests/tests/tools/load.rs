@@ -239,6 +239,20 @@ async fn sigterm_ends_the_run_with_a_summary() {
 }
 
 #[tokio::test]
+async fn it_goes_on_after_sigterm_for_as_long_as_it_was_told() {
+    let server = xserver("a", Behaviour::default()).await;
+    let url = format!("http://{}/", server.addr());
+    let load = program(&["--url", &url, "--rate", "100", "--linger", "1s"]);
+    let finished = tokio::task::spawn_blocking(move || {
+        load.stdout().wait_for(SOON, |line| line.contains("\"second\"").then_some(())).unwrap();
+        load.signal(Signal::TERM).unwrap();
+        load.finish(SOON).unwrap()
+    });
+    let summary = summary(&finished.await.unwrap());
+    assert!(summary.t >= 1.9 && summary.counts.ok >= 190, "{summary:?}");
+}
+
+#[tokio::test]
 async fn bodies_and_fields_are_sent() {
     let server = xserver("a", Behaviour::default()).await;
     let url = format!("http://{}/echo", server.addr());
