@@ -9,6 +9,8 @@ use evenkeel_tests::process::ChildGuard;
 const LONGEST: Duration = Duration::from_secs(200);
 /// The top of the checkout, where commands run: their paths are those of the README.
 const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+/// Whoever wonders where the time of a test goes is told of commands that took longer.
+const SLOW: Duration = Duration::from_secs(3);
 /// A pause between two looks at something that changes by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -55,7 +57,12 @@ impl Cluster {
     /// The same, word by word.
     pub(crate) fn run_words(&self, words: &[&str]) -> String {
         eprintln!("$ {}", words.join(" "));
-        self.attempt_words(words).unwrap_or_else(|error| panic!("{error}"))
+        let began = Instant::now();
+        let output = self.attempt_words(words).unwrap_or_else(|error| panic!("{error}"));
+        if began.elapsed() > SLOW {
+            eprintln!("  took {:.0} s", began.elapsed().as_secs_f64());
+        }
+        output
     }
 
     /// Starts a command that goes on until it is dropped.
@@ -68,6 +75,12 @@ impl Cluster {
         let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
         std::fs::write(file.path(), manifest).unwrap();
         self.attempt_words(&["kubectl", "-n", namespace, "apply", "-f", &file.path().to_string_lossy()])
+    }
+
+    /// What a pod answers, asked through the API server, which looks for no more than its port.
+    pub(crate) fn ask(&self, namespace: &str, pod: &str, port_and_path: &str) -> Result<String, String> {
+        let (port, path) = port_and_path.split_once('/').unwrap_or((port_and_path, ""));
+        self.attempt(&format!("kubectl get --raw /api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{path}"))
     }
 
     /// The containers that are the cluster's nodes.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use evenkeel_tests::load::{Change, Counts, LoadReport};
 use evenkeel_tests::process::ChildGuard;
 
-use crate::cluster::{eventually, file};
+use crate::application::{Application, CONTAINER};
+use crate::cluster::eventually;
+use crate::side::SIDE;
 use crate::stage::{SHOP, Stage};
 
 /// What a busy machine may take to start a pod.
@@ -31,23 +33,47 @@ impl<'a> Load<'a> {
     /// The same, with all arguments.
     pub(crate) fn to(stage: &'a Stage, pod: &str, arguments: &str) -> Self {
         eprintln!("$ load {arguments}");
+        Self::play(stage, pod, Application::sending(stage, arguments))
+    }
+
+    /// Starts a pod whose sidecar has the pool `side`, and which sends to that.
+    pub(crate) fn beside(stage: &'a Stage, pod: &str, arguments: &str) -> Self {
+        let arguments = format!("--url {} {arguments}", SIDE.url());
+        eprintln!("$ load {arguments} # with a sidecar");
+        Self::play(stage, pod, Application::sending(stage, &arguments).with_sidecar(SIDE.name))
+    }
+
+    /// Starts a pod with an application.
+    pub(crate) fn play(stage: &'a Stage, pod: &str, application: Application) -> Self {
         let cluster = &stage.cluster;
-        let words: Vec<_> = arguments.split_whitespace().map(|word| format!("{word:?}")).collect();
-        let manifest = file("tests/kind/load.yaml").replace("NAME", pod).replace("TAG", &stage.tag);
-        cluster.apply(SHOP, &manifest.replace("ARGUMENTS", &words.join(", "))).unwrap();
+        cluster.apply(SHOP, &application.pod(pod)).unwrap();
         eventually(&format!("the pod {pod} starts"), START, || {
             let phase = cluster.attempt(&format!("kubectl -n {SHOP} get pod {pod} -o jsonpath={{.status.phase}}"));
             phase.is_ok_and(|phase| phase != "Pending").then_some(())
         });
-        let log = cluster.follow(&format!("kubectl -n {SHOP} logs --follow {pod}"));
+        let log = follow(stage, pod);
         Self { stage, pod: pod.to_owned(), log }
     }
 
     /// Starts the usual load and waits until it runs.
     pub(crate) fn steady(stage: &'a Stage, pod: &str) -> Self {
-        let load = Self::start(stage, pod, STEADY);
-        load.await_second("the load runs", START, |report| report.counts.total >= 200);
-        load
+        Self::start(stage, pod, STEADY).running()
+    }
+
+    /// Waits until it has run for a second.
+    pub(crate) fn running(self) -> Self {
+        self.await_second("the load runs", START, |report| report.counts.total >= 200);
+        self
+    }
+
+    /// Follows the log again from its beginning, after the API server was away.
+    pub(crate) fn listen_again(&mut self) {
+        self.log = follow(self.stage, &self.pod);
+    }
+
+    /// The pod's name.
+    pub(crate) fn pod(&self) -> &str {
+        &self.pod
     }
 
     /// The first second, past or to come, that is as wanted.
@@ -87,6 +113,11 @@ impl<'a> Load<'a> {
         let found = self.log.stdout().wait_for(END, LoadReport::find_in);
         found.unwrap_or_else(|error| panic!("the load client {} gave no summary: {error}", self.pod))
     }
+}
+
+/// By container, else kubectl says each time which one it has chosen.
+fn follow(stage: &Stage, pod: &str) -> ChildGuard {
+    stage.cluster.follow(&format!("kubectl -n {SHOP} logs --follow --container={CONTAINER} {pod}"))
 }
 
 impl Drop for Load<'_> {

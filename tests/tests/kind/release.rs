@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clients::Clients;
 use crate::cluster::{eventually, file};
 use crate::load::{Load, assert_lossless};
 use crate::stage::{OPERATOR, OWNED, SHOP, SYSTEM, Stage, play};
@@ -27,7 +28,7 @@ fn an_upgrade_loses_nothing() {
         stage.install_chart(&older.path().display().to_string(), "");
         assert_eq!(second_column(stage), "Older");
         next_image(stage);
-        let load = Load::steady(stage, "load-upgrade");
+        let load = Clients::steady(stage, "load-upgrade");
         let old = stage.pods(SHOP, "evenkeel.dev/pool=web");
         stage.install(&format!("--set operator.logs.format=text --set proxy.image.tag={}-next", stage.tag));
         assert_eq!(second_column(stage), "Programmed");
@@ -36,7 +37,7 @@ fn an_upgrade_loses_nothing() {
         stage.await_gone(SHOP, &old);
         stage.await_programmed();
         load.go_on(2);
-        assert_lossless(&load.finish());
+        load.finish_lossless();
         stage.install("");
     });
 }
@@ -45,13 +46,13 @@ fn an_upgrade_loses_nothing() {
 fn uninstalling_leaves_pools_and_traffic() {
     play("helm uninstall, then no pool, then all anew", |stage| {
         let cluster = &stage.cluster;
-        let load = Load::steady(stage, "load-uninstall");
+        let load = Clients::steady(stage, "load-uninstall");
         let operator = stage.pods(SYSTEM, OPERATOR);
         cluster.run(&format!("helm uninstall evenkeel -n {SYSTEM} --wait --timeout=60s"));
         stage.await_gone(SYSTEM, &operator);
         load.go_on(10);
         cluster.run(&format!("kubectl -n {SHOP} get balancerpool/web {}", owned().join(" ")));
-        assert_lossless(&load.finish());
+        load.finish_lossless();
 
         cluster.run(&format!("kubectl -n {SHOP} delete balancerpools --all"));
         let left = format!("kubectl -n {SHOP} get {} --ignore-not-found -o name", owned().join(" "));

@@ -1,5 +1,6 @@
 //! Traffic is shared as the weights say, and follows them when they change.
 
+use crate::clients::Clients;
 use crate::load::{Load, assert_lossless, assert_shares, now_ms};
 use crate::stage::{EXAMPLE, SHOP, play};
 
@@ -18,7 +19,7 @@ fn five_hundred_requests_are_shared_by_weight() {
 #[test]
 fn weights_change_under_load() {
     play("weights change ten times", |stage| {
-        let load = Load::steady(stage, "load-weights");
+        let load = Clients::steady(stage, "load-weights");
         let changes = [
             [30, 70, 0],
             [0, 100, 0],
@@ -35,8 +36,8 @@ fn weights_change_under_load() {
             stage.apply_weights(weights);
             let applied = now_ms();
             // The second that is looked at begins at most two seconds after the change: it was seen by then.
-            assert_shares(&load.second_after(applied, 1_000), weights);
+            load.assert_shares_after(applied, 1_000, weights);
         }
-        assert_lossless(&load.finish());
+        load.finish_lossless();
     });
 }

@@ -1,11 +1,13 @@
 //! The stage of all tests: the chart installed, the example applied, all of it as a user would; built once, reset for each.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, eventually, file};
 use crate::evidence::Evidence;
+use crate::side::SIDE;
 
 /// Where the operator runs.
 pub(crate) const SYSTEM: &str = "evenkeel-system";
@@ -23,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One cluster and two cores: tests take turns. None stands here before the first test, and after one that failed.
 static STAGE: Mutex<Option<Stage>> = Mutex::new(None);
+/// An operator that does not start is waited for once, not by every test.
+static UNBUILDABLE: AtomicBool = AtomicBool::new(false);
 
 /// A cluster with Evenkeel and the example.
 #[derive(Debug)]
@@ -46,7 +50,9 @@ pub(crate) fn play(promise: &str, act: impl FnOnce(&Stage)) {
     let stage = stage.unwrap_or_else(|| Stage::new(cluster));
     let evidence = Evidence::of(&stage);
     if fresh {
+        assert!(!UNBUILDABLE.swap(true, Relaxed), "the stage could not be built: see the first failure");
         stage.build();
+        UNBUILDABLE.store(false, Relaxed);
     }
     stage.apply_example();
     act(&stage);
@@ -119,23 +125,20 @@ impl Stage {
 
     /// The manifest of the pool with these weights in place of its own.
     pub(crate) fn pool(weights: [u32; 3]) -> String {
-        let mut weights = weights.into_iter();
-        let weigh = |line: &str| match line.split_once("weight: ") {
-            Some((indent, _)) => format!("{indent}weight: {}\n", weights.next().unwrap()),
-            None => format!("{line}\n"),
-        };
-        file("examples/canary/pool.yaml").lines().map(weigh).collect()
+        weighted("examples/canary/pool.yaml", weights)
     }
 
-    /// Changes the weights as a user does: by applying the whole manifest.
+    /// Changes the weights as a user does: by applying the whole manifests, of the pool with proxies and of the one for sidecars.
     pub(crate) fn apply_weights(&self, weights: [u32; 3]) {
         eprintln!("$ kubectl -n {SHOP} apply -f pool.yaml # {weights:?}");
-        self.cluster.apply(SHOP, &Self::pool(weights)).unwrap();
+        let pools = format!("{}---\n{}", Self::pool(weights), SIDE.manifest(weights));
+        self.cluster.apply(SHOP, &pools).unwrap();
     }
 
-    /// Waits until every proxy runs the pool as it is now.
+    /// Waits until every proxy runs the pools as they are now.
     pub(crate) fn await_programmed(&self) {
-        self.cluster.run(&format!("kubectl -n {SHOP} wait --for=condition=Programmed balancerpool/web --timeout=120s"));
+        let wait = "wait --for=condition=Programmed --timeout=120s";
+        self.cluster.run(&format!("kubectl -n {SHOP} {wait} balancerpool/web balancerpool/{}", SIDE.name));
     }
 
     /// Waits until the pool's status counts the endpoints so.
@@ -171,4 +174,14 @@ impl Stage {
         let line = format!("kubectl -n {SHOP} get service evenkeel-web -o jsonpath={{.spec.clusterIP}}");
         self.cluster.attempt(&line).unwrap().parse().unwrap()
     }
+}
+
+/// The manifest of an example with these weights in place of its own.
+pub(crate) fn weighted(example: &str, weights: [u32; 3]) -> String {
+    let mut weights = weights.into_iter();
+    let weigh = |line: &str| match line.split_once("weight: ") {
+        Some((indent, _)) => format!("{indent}weight: {}\n", weights.next().unwrap()),
+        None => format!("{line}\n"),
+    };
+    file(example).lines().map(weigh).collect()
 }
