@@ -7,7 +7,7 @@ use std::{
 };
 
 use evenkeel_crds::{
-    RoutingTable,
+    BalancerPool, RoutingTable,
     address::Scope,
     names,
     table::{BackendSource, Parts, Policy},
@@ -22,7 +22,7 @@ use tracing::{debug, info, warn};
 
 use super::{Budget, Plan, Verdict, plan, plan::Publication};
 use crate::{
-    cluster::View,
+    cluster::{Version, View},
     context::Context,
     error::Error,
     findings::{Findings, InForce, Obstacle},
@@ -42,6 +42,8 @@ const AFTER_TOO_LARGE: Duration = Duration::from_secs(1);
 const WHILE_OBSTRUCTED: Duration = Duration::from_secs(30);
 /// How long garbage collection usually takes.
 const WHILE_LEFTOVER: Duration = Duration::from_secs(1);
+/// How long a watch is usually late, at most.
+const WHILE_BEHIND: Duration = Duration::from_secs(1);
 /// How often an object may change between reading and writing it.
 const TRIES: usize = 4;
 
@@ -62,8 +64,10 @@ struct State {
 #[derive(Debug, Default)]
 struct Memory {
     uid: String,
-    /// The last good table. It counts more than what the ConfigMap says, which others may have edited.
+    /// The last good table. From our first write on it counts more than what the ConfigMap says, which others may have edited.
     table: Option<Arc<RoutingTable>>,
+    /// The state of the ConfigMap that was read last.
+    read: Option<Version>,
     written: Option<Instant>,
 }
 
@@ -108,7 +112,8 @@ impl Publisher {
         Self { context, state: Mutex::new(state) }
     }
 
-    /// Reads back what is published, once: after that what we wrote counts. True if that is news.
+    /// Reads back what is published, until we write ourselves: the last writes of the leader before us may reach us late. True if
+    /// that is news.
     fn learn(&self, view: &View) -> bool {
         let mut state = self.state();
         let memory = state.pools.entry(view.key.clone()).or_default();
@@ -116,9 +121,14 @@ impl Publisher {
             *memory = Memory { uid: view.pool.uid().to_owned(), ..Memory::default() };
         }
         let ours = |map: &&Arc<ConfigMap>| Ownership::of(&map.metadata, view.pool.meta()) == Ownership::Ours;
-        let Some(map) = view.map.as_ref().filter(ours).filter(|_| memory.table.is_none()) else { return false };
+        let Some(map) = view.map.as_ref().filter(ours).filter(|_| memory.written.is_none()) else { return false };
+        let version = Version::of(&map.metadata);
+        if memory.read.replace(version.clone()) == Some(version) {
+            return false;
+        }
         let decoded = Parts::of(map).decode(&mut |_| {});
         match decoded.and_then(|table| table.check(Scope::Cluster).map(|()| table)) {
+            Ok(table) if memory.table.as_ref().is_some_and(|known| !is_later(&table, known)) => false,
             Ok(table) => {
                 self.refer(&view.key, &table);
                 memory.table = Some(Arc::new(table));
@@ -134,6 +144,10 @@ impl Publisher {
     async fn attempt(&self, view: &View) -> Result<Attempt, Error> {
         let known = self.state().pools.get(&view.key).and_then(|memory| memory.table.clone());
         let Plan { verdict, findings } = plan(view, known.as_deref(), unix_now());
+        if !matches!(verdict, Verdict::Leave) && self.is_behind(view, known.as_deref()).await? {
+            debug!(pool = %view.key, "A later table is published than the pool that is known here: its watch will show it.");
+            return Ok(Attempt::Over(Rest::again(WHILE_BEHIND)));
+        }
         match verdict {
             Verdict::Leave => Ok(Attempt::Over(self.leave(view, findings))),
             Verdict::Replace => self.delete(view).await,
@@ -146,6 +160,21 @@ impl Publisher {
                 Ok(()) => self.write(view, *publication, findings).await,
             },
         }
+    }
+
+    /// Whether our cache shows an older pool than the one that the published table was made from: a new leader's watch may be late,
+    /// and tables must not go back. A table that only claims to be later was edited by somebody.
+    async fn is_behind(&self, view: &View, known: Option<&RoutingTable>) -> Result<bool, Error> {
+        let (key, pool) = (&view.key, &view.pool);
+        if known.is_none_or(|known| known.policy.generation <= pool.generation()) {
+            return Ok(false);
+        }
+        let api: Api<BalancerPool> = Api::namespaced(self.context.client.clone(), &key.namespace);
+        let live = api.get_metadata_opt(&key.name).await.map_err(Error::api(format!("read BalancerPool {key}")))?;
+        Ok(live.is_none_or(|live| {
+            let generation = live.metadata.generation.unwrap_or_default();
+            live.metadata.uid.as_deref() != Some(pool.uid()) || generation > pool.generation()
+        }))
     }
 
     fn leave(&self, view: &View, findings: Findings) -> Rest {
@@ -280,6 +309,10 @@ impl Publisher {
     }
 }
 
+fn is_later(table: &RoutingTable, known: &RoutingTable) -> bool {
+    table.policy.generation > known.policy.generation
+}
+
 fn map_name(key: &Key) -> String {
     key.sibling(&names::object_name(&key.name)).to_string()
 }
@@ -288,3 +321,7 @@ fn unix_now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;
