@@ -7,10 +7,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::options::{LogFormat, LogOptions};
 
+/// It says of each request that failed that it failed, as an error. Whoever sent it says so as well, with the reason.
+const OTHERS: &str = "kube_client::client::builder";
+
 /// Starts to write logs to standard error.
 pub fn start(options: &LogOptions) -> anyhow::Result<()> {
-    let filter: EnvFilter =
+    let mut filter: EnvFilter =
         options.level.parse().with_context(|| format!("--log-level {:?} cannot be read", options.level))?;
+    if !options.level.contains(OTHERS) {
+        filter = filter.add_directive(format!("{OTHERS}=off").parse()?);
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match options.format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
