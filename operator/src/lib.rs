@@ -15,6 +15,7 @@
 //! written. The lanes only carry it out, and only in the replica that leads (`lease`): the others keep warm caches.
 
 pub mod admin;
+pub mod again;
 pub mod cluster;
 pub mod context;
 pub mod error;

@@ -27,6 +27,7 @@ use tokio::{sync::oneshot, task::JoinSet};
 use tracing::{debug, warn};
 
 use crate::{
+    again::Again,
     cluster::{
         MapSource, OwnedSource, PodSource, PoolSource, Scope, ServiceSource, SliceSource, Source, Version, Wake, World,
         owned_selector, sidecar_selector,
@@ -108,7 +109,7 @@ impl Watches {
         S: Source<Object = K>,
     {
         let api: Api<DeserializeGuard<K>> = self.api(scope);
-        let stream = watcher::watcher(api, config).default_backoff();
+        let stream = watcher::watcher(api, config).backoff(Again::default());
         self.follow(
             source,
             scope,
@@ -127,7 +128,7 @@ impl Watches {
             + 'static,
     {
         let api: Api<PartialObjectMeta<K>> = self.api(scope);
-        let stream = watcher::watcher(api, config).default_backoff();
+        let stream = watcher::watcher(api, config).backoff(Again::default());
         self.follow(OwnedSource::new(kind), scope, stream.map(|event| event.map(|event| map_event(event, Ok))));
     }
 

@@ -9,7 +9,6 @@ use kube::{
     api::PostParams,
     runtime::{
         WatchStreamExt as _,
-        utils::Backoff,
         watcher::{self, Event},
     },
 };
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{Claim, Election, Gate, Loss, Occasion, Place, Record, Turn, record::released};
-use crate::metrics::Metrics;
+use crate::{again::Again, metrics::Metrics};
 
 /// How long the server keeps a watch open: so long a connection that died without a word goes unnoticed at most.
 const WATCH_SECONDS: u32 = 60;
@@ -112,7 +111,7 @@ impl Campaign {
 
     fn events(&self) -> impl Stream<Item = watcher::Result<Event<Lease>>> + use<> {
         let config = watcher::Config::default().fields(&format!("metadata.name={}", self.place.name));
-        watcher::watcher(self.api.clone(), config.timeout(WATCH_SECONDS)).backoff(Steady)
+        watcher::watcher(self.api.clone(), config.timeout(WATCH_SECONDS)).backoff(Again::within(WATCH_AGAIN))
     }
 
     fn take_in(&mut self, event: watcher::Result<Event<Lease>>) {
@@ -252,19 +251,4 @@ fn reason(occasion: Occasion, before: Option<&str>) -> String {
         Occasion::Free => "nobody held the Lease".into(),
         Occasion::Expired => format!("{} did not renew the Lease in time", before.unwrap_or("its holder")),
     }
-}
-
-/// The same pause each time.
-struct Steady;
-
-impl Iterator for Steady {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        Some(WATCH_AGAIN)
-    }
-}
-
-impl Backoff for Steady {
-    fn reset(&mut self) {}
 }

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::certificate::Bundle;
+use crate::again::Again;
 
 /// How long the server keeps a watch open, as for all others.
 const WATCH_SECONDS: u32 = 60;
@@ -69,7 +70,7 @@ where
 {
     let config =
         watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS).any_semantic();
-    let stream = watcher::watcher(api, config).default_backoff();
+    let stream = watcher::watcher(api, config).backoff(Again::default());
     pin_mut!(stream);
     let mut listed = None;
     while let Some(event) = stream.next().await {
