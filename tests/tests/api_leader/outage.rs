@@ -33,7 +33,8 @@ async fn without_an_api_server_a_leader_ends_and_a_follower_waits() {
     let start = Instant::now();
     set_weight(space, "web", 7).await;
     let history = History::follow(space, "web").await;
-    let seen = timeout(BACK * 2, history.saw_weight(7)).await.expect("the change is published");
+    let seen = timeout(BACK * 2, history.saw_weight(7)).await;
+    let seen = seen.unwrap_or_else(|_| panic!("not published:\n{}", follower.log().join("\n")));
     judge("API server back, to the next publication", vec![seen.saturating_duration_since(start)], BACK);
     assert!(follower.leads());
     space.condition("web", "Ready", "True", "Ready").await;

@@ -31,12 +31,13 @@ fn manifest((name, port, own): (&str, u16, &str), [own_weight, other_weight]: [u
     pool
 }
 
-/// Waits until every pool's table comes from there, in `/status` and in the metric.
+/// Waits until every pool runs its first table, which comes from there, in `/status` and in the metric.
 async fn runs_from(sidecar: &Proxy, source: &str) {
     eventually(source, || async {
         let status: Value = serde_json::from_str(&sidecar.ask("/status")).expect("JSON");
         let pools = status["pools"].as_array().expect("pools");
-        (pools.len() == POOLS.len() && pools.iter().all(|pool| pool["source"] == source)).then_some(())
+        (pools.len() == POOLS.len() && pools.iter().all(|pool| pool["source"] == source && pool["generation"] == 1))
+            .then_some(())
     })
     .await;
     let metrics = sidecar.ask("/metrics");
