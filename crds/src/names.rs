@@ -9,8 +9,11 @@ pub const MAX_POOL_NAME: usize = 50;
 /// No pool may be named so: `evenkeel-operator` is the operator's own name.
 pub const RESERVED_POOL_NAME: &str = "operator";
 
+/// The operator's own objects in its namespace: by [`RESERVED_POOL_NAME`], no pool's object has this name.
+pub const OPERATOR: &str = "evenkeel-operator";
+
 /// The manager of every field that the operator writes.
-pub const FIELD_MANAGER: &str = "evenkeel-operator";
+pub const FIELD_MANAGER: &str = OPERATOR;
 
 /// The container of a pod that is its sidecar, injected or written by hand. A pod that has one gets no other.
 pub const SIDECAR_CONTAINER: &str = "evenkeel-proxy";

@@ -37,7 +37,7 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers probes and scrapers.
 #[derive(Debug)]
@@ -115,19 +115,20 @@ async fn connection(stream: TcpStream, state: Arc<State>) {
 impl State {
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".into());
+            return respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
         }
         match request.uri().path() {
-            "/livez" => text(StatusCode::OK, TEXT, "ok\n".into()),
-            "/readyz" if self.ready.load(Ordering::Relaxed) => text(StatusCode::OK, TEXT, "ok\n".into()),
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "waiting for the API server\n".into()),
-            "/metrics" => text(StatusCode::OK, OPENMETRICS, self.metrics.render()),
-            _ => text(StatusCode::NOT_FOUND, TEXT, "there are /livez, /readyz and /metrics\n".into()),
+            "/livez" => respond(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" if self.ready.load(Ordering::Relaxed) => respond(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "waiting for the API server\n"),
+            "/metrics" => respond(StatusCode::OK, OPENMETRICS, self.metrics.render()),
+            _ => respond(StatusCode::NOT_FOUND, TEXT, "there are /livez, /readyz and /metrics\n"),
         }
     }
 }
 
-fn text(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+/// A whole response.
+pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -1,9 +1,12 @@
-//! How long a watch that broke waits before it begins again: little, for what changed meanwhile waits with it.
+//! How long a watch stays open, and how long one that broke waits before it begins again: little, for what changed meanwhile
+//! waits with it.
 
 use std::time::Duration;
 
 use kube::runtime::utils::Backoff;
 
+/// How long the server keeps a watch open: so long a connection that died without a word goes unnoticed at most.
+pub const WATCH_SECONDS: u32 = 60;
 /// A restarting API server is back in seconds; one that answers and refuses is not asked in a loop.
 const FIRST: Duration = Duration::from_millis(800);
 /// After a long outage no cache is behind for longer than this. The usual half a minute would be the longest part of catching up.

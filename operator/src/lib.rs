@@ -16,6 +16,7 @@
 
 pub mod admin;
 pub mod again;
+pub mod clock;
 pub mod cluster;
 pub mod context;
 pub mod error;

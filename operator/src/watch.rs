@@ -27,7 +27,7 @@ use tokio::{sync::oneshot, task::JoinSet};
 use tracing::{debug, warn};
 
 use crate::{
-    again::Again,
+    again::{Again, WATCH_SECONDS},
     cluster::{
         MapSource, OwnedSource, PodSource, PoolSource, Scope, ServiceSource, SliceSource, Source, Version, Wake, World,
         owned_selector, sidecar_selector,
@@ -36,9 +36,6 @@ use crate::{
     key::Key,
     kind::Kind,
 };
-
-/// How long the server keeps a watch open: so long a connection that died without a word goes unnoticed at most.
-const WATCH_SECONDS: u32 = 60;
 
 /// An object, or what is known of one that cannot be read.
 type Read<K> = Result<K, Box<InvalidObject>>;

@@ -20,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{Claim, Election, Gate, Loss, Occasion, Place, Record, Turn, record::released};
-use crate::{again::Again, metrics::Metrics};
+use crate::{
+    again::{Again, WATCH_SECONDS},
+    metrics::Metrics,
+};
 
-/// How long the server keeps a watch open: so long a connection that died without a word goes unnoticed at most.
-const WATCH_SECONDS: u32 = 60;
 /// From a watch that broke to the next: a released Lease is taken soon after the API server is back.
 const WATCH_AGAIN: Duration = Duration::from_secs(1);
 /// At the end, how long writes that are under way may take. After that they may still arrive, so the Lease is left to expire.

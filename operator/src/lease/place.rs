@@ -1,9 +1,8 @@
 //! Where the Lease lies, and under which name this process stands for election.
 
-use crate::options::LeaseOptions;
+use evenkeel_crds::names;
 
-/// The Lease has the chart's own name, which no pool can have.
-const NAME: &str = "evenkeel-operator";
+use crate::options::LeaseOptions;
 
 /// Where the Lease lies, and under which name this process stands for election.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +23,7 @@ impl Place {
         let namespace = given(&options.namespace).or_else(|| own.map(str::to_owned))?;
         let base = given(&options.identity).unwrap_or_else(host_name);
         // A container that is started again is another candidate: what its predecessor held, it must not take for its own.
-        Some(Self { namespace, name: NAME, identity: format!("{base}_{:016x}", fastrand::u64(..)) })
+        Some(Self { namespace, name: names::OPERATOR, identity: format!("{base}_{:016x}", fastrand::u64(..)) })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use evenkeel_crds::{
@@ -22,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use super::{Budget, Plan, Verdict, plan, plan::Publication};
 use crate::{
+    clock::unix_now,
     cluster::{Version, View},
     context::Context,
     error::Error,
@@ -315,11 +316,6 @@ fn is_later(table: &RoutingTable, known: &RoutingTable) -> bool {
 
 fn map_name(key: &Key) -> String {
     key.sibling(&names::object_name(&key.name)).to_string()
-}
-
-fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or_default()
 }
 
 #[cfg(test)]

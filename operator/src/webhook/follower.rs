@@ -12,8 +12,8 @@ use super::{
     certificate::Kept,
     seen::Seen,
     serving::{InUse, SEEN_BY_ALL, Serving, Take, take},
-    unix_now,
 };
+use crate::clock::unix_now;
 
 /// A new replica is ready when the API server trusts its certificate; or after this, since a configuration that is not there, or
 /// that nobody may change, must not keep it from all its other work.

@@ -23,8 +23,8 @@ use tracing::{info, warn};
 use super::{
     certificate::{Authority, Bundle, IssueError, Kept, Next, Wanted, complete, is_ours, next, wanted},
     seen::Seen,
-    unix_now,
 };
+use crate::clock::unix_now;
 
 /// So long a request may take.
 const DEADLINE: Duration = Duration::from_secs(5);

@@ -24,10 +24,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use evenkeel_crds::names;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -46,7 +47,7 @@ use server::Server;
 use serving::{Serving, server_config};
 
 /// The Secret with the certificates, in the operator's namespace.
-const SECRET: &str = "evenkeel-operator";
+const SECRET: &str = names::OPERATOR;
 /// At the end: until every API server has heard that this replica is going, so that it asks another one.
 const LINGER: Duration = Duration::from_secs(2);
 /// And then until what was asked is answered.
@@ -147,10 +148,4 @@ impl Webhook {
         running.answering.close();
         let _ = timeout(FINISH, running.answering.wait()).await; // what takes longer is cut off
     }
-}
-
-/// Certificates live by the clock of the world.
-fn unix_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use clap::Args;
-use evenkeel_crds::api::GepDuration;
+use evenkeel_crds::{api::GepDuration, names};
 
 use crate::{inject::Resources, options::ListenAddress};
 
@@ -89,7 +89,7 @@ impl WebhookOptions {
     pub fn hosts(&self, namespace: &str) -> Vec<String> {
         let named: Vec<_> = self.hosts.iter().map(|host| host.trim()).filter(|host| !host.is_empty()).collect();
         if named.is_empty() {
-            return vec![format!("evenkeel-operator.{namespace}.svc")];
+            return vec![format!("{}.{namespace}.svc", names::OPERATOR)];
         }
         named.into_iter().map(str::to_owned).collect()
     }

@@ -18,10 +18,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::certificate::Bundle;
-use crate::again::Again;
-
-/// How long the server keeps a watch open, as for all others.
-const WATCH_SECONDS: u32 = 60;
+use crate::again::{Again, WATCH_SECONDS};
 
 /// What is known of an object: nothing yet, that it is not there, or what it is.
 type Known<K> = Option<Option<Arc<K>>>;

@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Body as _, Bytes, Incoming},
-    header::{CONNECTION, CONTENT_TYPE, HeaderValue},
+    header::{CONNECTION, HeaderValue},
     server::conn::http1,
     service::service_fn,
 };
@@ -24,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::{handler::Handler, review::Policy};
+use crate::admin::{TEXT, respond};
 
 /// An API server keeps 25 idle ones, and opens more only while they are busy.
 const CONNECTIONS: usize = 512;
@@ -136,10 +137,10 @@ impl Shared {
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let start = Instant::now();
         let Some(policy) = Policy::of_path(request.uri().path()) else {
-            return text(StatusCode::NOT_FOUND, "there are /inject/fail and /inject/ignore\n");
+            return respond(StatusCode::NOT_FOUND, TEXT, "there are /inject/fail and /inject/ignore\n");
         };
         if request.method() != Method::POST {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only POST\n");
+            return respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only POST\n");
         }
         let body = match timeout(BODY, self.read(request.into_body())).await {
             Ok(body) => body,
@@ -148,7 +149,7 @@ impl Shared {
         let bytes = body.as_ref().map(|(bytes, _)| bytes.as_slice()).map_err(Clone::clone);
         let answer = self.handler.answer(policy, bytes).await;
         self.handler.metrics.admission_took(start.elapsed());
-        json(answer.to_string())
+        respond(StatusCode::OK, "application/json", answer.to_string())
     }
 
     /// Reads a body. A large one has one of few places as long as it is in memory.
@@ -171,21 +172,6 @@ impl Shared {
         }
         Ok((bytes, place))
     }
-}
-
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
-    respond(status, "text/plain; charset=utf-8", body.into())
-}
-
-fn json(body: String) -> Response<Full<Bytes>> {
-    respond(StatusCode::OK, "application/json", body.into())
-}
-
-fn respond(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    response
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 
 use super::*;
-use crate::webhook::{certificate::Authority, unix_now};
+use crate::{clock::unix_now, webhook::certificate::Authority};
 
 fn named(authority: u8, certificate: u8) -> InUse {
     InUse { authority: vec![authority].into(), certificate: vec![certificate].into(), until: 100 }
