@@ -4,7 +4,7 @@
 QUICK := --locked --profile quick
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: ## Install what demo, kind and test need (Debian packages)
 	tests/cluster/setup --install all
@@ -24,10 +24,22 @@ kind-down: ## Remove that cluster
 test: ## Every test that CI runs
 	tests/run
 
+bench-check: ## What a request costs, against the baseline
+	@tests/cluster/setup fast
+	@tests/bench/run check
+
+bench-baseline: ## Rewrite the baseline; say why in the same change
+	@tests/cluster/setup fast
+	@tests/bench/run baseline
+
+bench-profile: ## In which functions a request spends its instructions; ARGS='--work 64k --shown 40'
+	@tests/cluster/setup fast
+	@tests/bench/run profile $(ARGS)
+
 golden: ## Rewrite the golden files; review the difference
 	UPDATE_GOLDEN=1 cargo test --locked -p evenkeel-crds --test golden
 
 crds: ## Rewrite the CRD's YAML, beside its types and in the chart
 	charts/generate
 
-.PHONY: help setup demo kind kind-down test golden crds
+.PHONY: help setup demo kind kind-down test bench-check bench-baseline bench-profile golden crds
