@@ -86,6 +86,12 @@ impl Index {
         remove(&mut self.sidecars, pool, pod);
     }
 
+    /// Whether the pod's sidecar serves that pool.
+    #[must_use]
+    pub fn has_sidecar(&self, pool: &Key, pod: &Key) -> bool {
+        self.sidecars.get(pool).is_some_and(|pods| pods.contains(pod))
+    }
+
     /// The pods whose sidecars serve a pool.
     pub fn sidecars_of(&self, pool: &Key) -> impl Iterator<Item = &Key> {
         self.sidecars.get(pool).into_iter().flatten()

@@ -141,6 +141,7 @@ fn pods_without_their_sidecar_are_noticed_until_they_end() {
     assert_eq!(world.absorb(&PodSource, pod(1, bare)), notice);
     let found: Vec<_> = world.pods_without("shop").map(|(pod, _)| pod.clone()).collect();
     assert_eq!((found, world.count_without()), (vec![key("app-1")], 1));
+    assert!(world.everything().contains(&Wake::Notice(key(""))), "a new leader looks at it too");
     assert_eq!(world.pods_without("shopping").count() + world.pods_without("sho").count(), 0);
     let ended = |pod: &mut Value| {
         bare(pod);

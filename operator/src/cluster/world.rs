@@ -101,6 +101,12 @@ impl World {
         self.index.sidecars_of(pool).filter_map(|pod| Some((pod, &**self.pods.get(pod)?)))
     }
 
+    /// Whether the pod's sidecar serves the pool and can be asked.
+    #[must_use]
+    pub fn is_sidecar_of(&self, pool: &Key, pod: &str) -> bool {
+        self.index.has_sidecar(pool, &pool.sibling(pod))
+    }
+
     /// The pods of a namespace that ask for a sidecar and have none.
     pub fn pods_without(&self, namespace: &str) -> impl Iterator<Item = (&Key, &SidecarPod)> {
         let first = Key::new(namespace, "");

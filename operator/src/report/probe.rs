@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use evenkeel_crds::sidecar::MAX_POOLS;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
@@ -30,8 +31,12 @@ pub struct Answer {
     pub serves: bool,
     /// The generation that it runs; none yet, or it does not know the pool.
     pub generation: Option<i64>,
+    /// The revision of that, if it says so.
+    pub revision: Option<String>,
     /// The table that it refused last, if it has not taken one since.
     pub refusal: Option<Refusal>,
+    /// Other pools of the namespace whose tables it refused: a port that this pool now has may have been theirs.
+    pub losers: Vec<Key>,
 }
 
 /// Why a proxy refused a table.
@@ -79,6 +84,8 @@ struct PoolStatus {
     #[serde(default)]
     generation: Option<i64>,
     #[serde(default)]
+    revision: Option<String>,
+    #[serde(default)]
     last_refusal: Option<Refusal>,
 }
 
@@ -94,11 +101,22 @@ impl Asker {
         let Ok(_permit) = self.permits.acquire().await else { return Err(AskError::TooSlow) }; // it is never closed
         let bytes = timeout(DEADLINE, fetch(proxy)).await.map_err(|_| AskError::TooSlow)??;
         let status: Status = serde_json::from_slice(&bytes)?;
-        let found =
-            status.pools.into_iter().find(|found| found.namespace == *pool.namespace && found.name == *pool.name);
-        let answer =
-            |found: PoolStatus| Answer { serves: true, generation: found.generation, refusal: found.last_refusal };
-        Ok(found.map(answer).unwrap_or_default())
+        Ok(Answer::of(status, pool))
+    }
+}
+
+impl Answer {
+    fn of(status: Status, pool: &Key) -> Self {
+        let mut answer = Self::default();
+        for found in status.pools.into_iter().filter(|found| found.namespace == *pool.namespace) {
+            if found.name == *pool.name {
+                let PoolStatus { generation, revision, last_refusal, .. } = found;
+                answer = Self { serves: true, generation, revision, refusal: last_refusal, ..answer };
+            } else if found.last_refusal.is_some() && answer.losers.len() < MAX_POOLS {
+                answer.losers.push(pool.sibling(&found.name));
+            }
+        }
+        answer
     }
 }
 

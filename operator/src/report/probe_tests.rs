@@ -36,7 +36,7 @@ async fn a_proxy_says_which_generation_it_runs() {
     let body = r#"{"pools":[{"namespace":"shop","name":"api","generation":9},
         {"namespace":"shop","name":"web","generation":3,"revision":"r","since":"now","lastRefusal":null}],"more":1}"#;
     let answer = ask(ok(body)).await.expect("an answer");
-    assert_eq!(answer, Answer { serves: true, generation: Some(3), refusal: None });
+    assert_eq!(answer, Answer { serves: true, generation: Some(3), revision: Some("r".into()), ..Answer::default() });
 }
 
 #[tokio::test]
@@ -45,6 +45,14 @@ async fn a_proxy_says_why_it_refused_a_table() {
         "lastRefusal":{"message":"schema version 2","tooNew":true}}]}"#;
     let refusal = ask(ok(body)).await.expect("an answer").refusal;
     assert_eq!(refusal, Some(Refusal { message: "schema version 2".into(), too_new: true }));
+}
+
+#[tokio::test]
+async fn a_proxy_names_other_pools_of_the_namespace_that_it_refused() {
+    let body = r#"{"pools":[{"namespace":"shop","name":"api","lastRefusal":{"message":"port 80 belongs to web"}},
+        {"namespace":"bank","name":"api","lastRefusal":{"message":"no"}},{"namespace":"shop","name":"web","generation":3}]}"#;
+    let answer = ask(ok(body)).await.expect("an answer");
+    assert_eq!((answer.generation, answer.losers), (Some(3), vec![Key::new("shop", "api")]));
 }
 
 #[tokio::test]

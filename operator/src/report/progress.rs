@@ -6,7 +6,7 @@ use evenkeel_crds::api::ProxyMode;
 use tokio::time::Instant;
 
 use super::{Answer, Programming};
-use crate::findings::ProxyEndpoint;
+use crate::findings::{InForce, ProxyEndpoint};
 
 /// A proxy has a new table within a few milliseconds of its publication: asking sooner would be in vain.
 const FIRST: Duration = Duration::from_millis(25);
@@ -38,11 +38,18 @@ pub struct Followed {
 #[derive(Debug)]
 pub struct Progress {
     mode: ProxyMode,
-    generation: Option<i64>,
+    wanted: Option<Wanted>,
     /// When the generation was first seen.
     since: Instant,
     proxies: HashMap<ProxyEndpoint, Known>,
     settled: Option<i64>,
+}
+
+/// What is published. The revision tells a pool that was made anew from its namesake, whose sidecars are still there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    generation: i64,
+    revision: String,
 }
 
 #[derive(Clone, Debug)]
@@ -62,19 +69,21 @@ impl Progress {
     /// Nothing is known. `settled` is the generation that the stored status says is programmed.
     #[must_use]
     pub fn new(settled: Option<i64>, now: Instant) -> Self {
-        Self { mode: ProxyMode::default(), generation: None, since: now, proxies: HashMap::new(), settled }
+        Self { mode: ProxyMode::default(), wanted: None, since: now, proxies: HashMap::new(), settled }
     }
 
     /// Goes on with what is published now and who is there now.
     pub fn follow(
         &mut self,
         mode: ProxyMode,
-        generation: Option<i64>,
+        in_force: Option<&InForce>,
         proxies: impl IntoIterator<Item = Followed>,
         now: Instant,
     ) {
-        let is_new = (mode, generation) != (self.mode, self.generation);
-        (self.mode, self.generation) = (mode, generation);
+        let before = (self.mode, self.generation());
+        self.wanted = in_force.map(|now| Wanted { generation: now.generation, revision: now.revision.clone() });
+        self.mode = mode;
+        let is_new = before != (mode, self.generation());
         if is_new {
             self.since = now;
         }
@@ -123,6 +132,16 @@ impl Progress {
         self.settle();
     }
 
+    /// The proxy of that pod may run the policy no more.
+    pub fn doubt(&mut self, pod: &str, now: Instant) {
+        let Some(wanted) = &self.wanted else { return };
+        let doubted = self.proxies.iter_mut().filter(|(proxy, known)| proxy.name == pod && known.runs(wanted));
+        for (_, known) in doubted {
+            known.ask_anew(now);
+            known.answer = None;
+        }
+    }
+
     /// Whether proxies that were there at the publication were hardly asked yet: a moment later there is more to say.
     #[must_use]
     pub fn is_young(&self, now: Instant) -> bool {
@@ -155,14 +174,18 @@ impl Progress {
     }
 
     fn is_settled(&self) -> bool {
-        self.generation.is_some() && self.settled == self.generation
+        self.wanted.is_some() && self.settled == self.generation()
+    }
+
+    fn generation(&self) -> Option<i64> {
+        self.wanted.as_ref().map(|wanted| wanted.generation)
     }
 
     /// A Deployment without a ready proxy serves nobody; an application without pods needs no sidecar.
     fn settle(&mut self) {
         let somebody = self.mode == ProxyMode::Sidecar || self.proxies.values().any(|known| known.ready);
-        if self.generation.is_some() && somebody && self.missing().next().is_none() {
-            self.settled = self.generation;
+        if self.wanted.is_some() && somebody && self.missing().next().is_none() {
+            self.settled = self.generation();
         }
     }
 
@@ -172,8 +195,8 @@ impl Progress {
     }
 
     fn behind(&self) -> impl Iterator<Item = (&ProxyEndpoint, &Known)> {
-        let wanted = self.generation;
-        self.proxies.iter().filter(move |(_, known)| wanted.is_some() && known.runs() < wanted)
+        let behind = |known: &Known| self.wanted.as_ref().is_some_and(|wanted| !known.runs(wanted));
+        self.proxies.iter().filter(move |(_, known)| behind(known))
     }
 }
 
@@ -183,8 +206,9 @@ impl Known {
         Self { ready: false, awaited: false, answer: None, silent: false, refusals: 0, tries: 0, due }
     }
 
-    fn runs(&self) -> Option<i64> {
-        self.answer.as_ref()?.generation
+    fn runs(&self, wanted: &Wanted) -> bool {
+        let Some(Answer { generation, revision, .. }) = &self.answer else { return false };
+        *generation == Some(wanted.generation) && revision.as_ref().is_none_or(|revision| *revision == wanted.revision)
     }
 
     fn ask_anew(&mut self, now: Instant) {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +12,6 @@ use evenkeel_crds::{
     conditions::PROGRAMMED,
     names,
 };
-use futures::{StreamExt as _, stream::FuturesUnordered};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
@@ -23,15 +21,15 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
-use tracing::{debug, info};
+use tokio::time::Instant;
+use tracing::info;
 
-use super::{Asker, Followed, Progress, Verdicts, conditions, events::Announcer, programmed, transitions};
+use super::{Progress, Questions, Verdicts, conditions, events::Announcer, programmed, transitions};
 use crate::{
-    cluster::{Pool, PoolSource, Sidecar, SidecarPod},
+    cluster::{Pool, PoolSource},
     context::Context,
     error::Error,
-    findings::{Findings, ProxyEndpoint},
+    findings::Findings,
     key::Key,
     lane::{Rest, Step},
     metrics::Write,
@@ -42,8 +40,6 @@ const BETWEEN_WRITES: Duration = Duration::from_secs(1);
 /// After a conflict the watch needs a moment to show what changed.
 const AFTER_CONFLICT: Duration = Duration::from_millis(200);
 
-/// The longest round of asking proxies: each is answered in milliseconds, or held up by somebody that does not answer.
-const ROUND: Duration = Duration::from_secs(3);
 /// What it may cost to look at one proxy: a pool with thousands of them, which come and go, is looked at less often.
 const LOOK_AT_ONE: Duration = Duration::from_micros(20);
 
@@ -51,7 +47,7 @@ const LOOK_AT_ONE: Duration = Duration::from_micros(20);
 #[derive(Debug)]
 pub struct Reporter {
     context: Arc<Context>,
-    asker: Asker,
+    questions: Questions,
     announcer: Announcer,
     pools: Mutex<HashMap<Key, Memory>>,
 }
@@ -69,6 +65,7 @@ impl Step for Reporter {
         let pool = self.context.world().pool(key).cloned();
         let Some(pool) = pool else {
             self.pools().remove(key);
+            self.questions.forget(key);
             self.context.board.forget(key);
             return Ok(Rest::Gone);
         };
@@ -76,11 +73,10 @@ impl Step for Reporter {
         let Some(findings) = findings.filter(|_| !pool.is_going()) else { return Ok(Rest::NOTHING) };
         let known = self.pools().remove(key).filter(|memory| memory.uid == findings.uid);
         let mut memory = known.unwrap_or_else(|| Memory::new(&pool));
-        let proxies = self.proxies(key, &findings);
+        let proxies = self.questions.whom(key, &findings);
         let spacing = LOOK_AT_ONE.saturating_mul(u32::try_from(proxies.len()).unwrap_or(u32::MAX)).min(BETWEEN_WRITES);
-        let generation = findings.in_force.as_ref().map(|in_force| in_force.generation);
-        memory.progress.follow(findings.mode, generation, proxies, Instant::now());
-        self.ask(key, &mut memory.progress).await;
+        memory.progress.follow(findings.mode, findings.in_force.as_ref(), proxies, Instant::now());
+        self.questions.ask(key, &mut memory.progress).await;
         let result = self.report(key, &pool, &findings, &mut memory).await;
         let next = memory.progress.next().map(|next| next.saturating_duration_since(Instant::now()));
         self.pools().insert(key.clone(), memory);
@@ -102,36 +98,7 @@ impl Reporter {
     #[must_use]
     pub fn new(context: Arc<Context>) -> Self {
         let announcer = Announcer::new(context.client.clone());
-        Self { context, asker: Asker::default(), announcer, pools: Mutex::default() }
-    }
-
-    /// The proxies that are known. Sidecars are none of a table's business, so that they are looked up here.
-    fn proxies(&self, key: &Key, findings: &Findings) -> Vec<Followed> {
-        let ready = |proxy: &ProxyEndpoint| Followed { proxy: proxy.clone(), ready: true };
-        match findings.mode {
-            ProxyMode::Deployment => findings.proxies.iter().map(ready).collect(),
-            ProxyMode::Sidecar => self.context.world().sidecars_of(key).filter_map(sidecar).collect(),
-            ProxyMode::External => Vec::new(),
-        }
-    }
-
-    /// One round: who was not asked when it ends is asked in the next.
-    async fn ask(&self, key: &Key, progress: &mut Progress) {
-        let ask = async |proxy: ProxyEndpoint| {
-            let address = SocketAddr::new(proxy.address, names::ADMIN_PORT);
-            let answer = self.asker.ask(address, key).await.inspect_err(
-                |error| debug!(pool = %key, proxy = proxy.name, %error, "A proxy did not say what it runs."),
-            );
-            (proxy, answer.ok())
-        };
-        let end = Instant::now() + ROUND;
-        let mut asks: FuturesUnordered<_> = progress.to_ask(Instant::now()).into_iter().map(ask).collect();
-        let mut answers = Vec::with_capacity(asks.len());
-        while let Ok(Some(answer)) = timeout_at(end, asks.next()).await {
-            answers.push(answer);
-        }
-        drop(asks);
-        progress.heard(answers, Instant::now());
+        Self { questions: Questions::new(Arc::clone(&context)), context, announcer, pools: Mutex::default() }
     }
 
     /// Writes the status if it differs. Returns when to look again, if it had to be put off.
@@ -223,12 +190,6 @@ impl Reporter {
         // Each change is one call: a panic leaves nothing half done.
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A sidecar has no zone: nobody says where its pod runs.
-fn sidecar((pod, state): (&Key, &SidecarPod)) -> Option<Followed> {
-    let proxy = ProxyEndpoint { name: pod.name.to_string(), address: state.address?, zone: String::new() };
-    Some(Followed { proxy, ready: state.sidecar == Sidecar::Ready })
 }
 
 /// Whether nothing of ours differs; conditions of other types are others'.

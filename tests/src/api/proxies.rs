@@ -52,9 +52,16 @@ impl FakeProxy {
         self.say(json!({ "generation": null, "lastRefusal": { "message": message, "tooNew": too_new } }));
     }
 
+    /// From now on it says this of its pools; each is in its namespace.
+    pub fn says(&self, mut pools: Vec<Value>) {
+        for pool in &mut pools {
+            pool["namespace"] = self.pool["namespace"].clone();
+        }
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = json!({ "pools": pools });
+    }
+
     fn say(&self, mut pool: Value) {
-        pool["namespace"] = self.pool["namespace"].clone();
         pool["name"] = self.pool["name"].clone();
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = json!({ "pools": [pool] });
+        self.says(vec![pool]);
     }
 }

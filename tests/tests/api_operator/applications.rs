@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::sidecars::make_pool;
+use super::sidecars::{make_pool, make_pool_at};
 
 /// A pod with a sidecar at that address, ready or not, which answers as the proxy that is returned is told to.
 async fn start(space: &Space, name: &str, address: &str, ready: bool) -> FakeProxy {
@@ -115,6 +115,29 @@ async fn a_sidecar_that_refuses_its_table_is_told_though_it_is_not_ready() {
     space.delete::<Pod>("app-2").await;
     space.condition("web", "Programmed", "True", "Programmed").await;
     assert_eq!(told().await.iter().filter(|(reason, _)| reason == "ProxyRefused").count(), 1);
+}
+
+#[tokio::test]
+async fn a_pool_that_loses_its_port_to_another_one_is_told_though_it_did_not_change() {
+    let Some(stage) = Stage::shared() else { return };
+    let space = stage.space("port").await;
+    make_pool(&space).await;
+    make_pool_at(&space, "api", 8081).await;
+    let proxy = FakeProxy::start("10.201.0.16", &space.namespace, "web").await;
+    let runs = |pool: &str, generation: i64| json!({ "name": pool, "generation": generation, "lastRefusal": null });
+    proxy.says(vec![runs("web", 1), runs("api", 1)]);
+    space.create_pod(with_sidecar("app-1", "web,api")).await;
+    space.sidecar_is("app-1", "10.201.0.16", true).await;
+    for pool in ["web", "api"] {
+        space.condition(pool, "Programmed", "True", "Programmed").await;
+    }
+    counted(&space, 1, 1).await;
+    let lost = json!({ "message": "port 8081 belongs to pool web", "tooNew": false });
+    proxy.says(vec![runs("web", 2), json!({ "name": "api", "generation": null, "lastRefusal": lost })]);
+    space.patch::<BalancerPool>("web", &json!({ "spec": { "listener": { "port": 8081 } } })).await;
+    space.condition("web", "Programmed", "True", "Programmed").await;
+    let message = space.condition("api", "Programmed", "False", "ProxyRefused").await;
+    assert!(message.contains("app-1: port 8081 belongs to pool web"), "{message}");
 }
 
 #[tokio::test]

@@ -18,10 +18,16 @@ const NAME: &str = "evenkeel-web";
 
 /// Makes the pool `web` with sidecars and waits for its table.
 pub(crate) async fn make_pool(space: &Space) {
-    let mut pool = pool("web", &[("metal", 1, metal("192.0.2.1"))]);
+    make_pool_at(space, "web", 8080).await;
+}
+
+/// Makes a pool with sidecars at that port and waits for its table.
+pub(crate) async fn make_pool_at(space: &Space, name: &str, port: u16) {
+    let mut pool = pool(name, &[("metal", 1, metal("192.0.2.1"))]);
     pool["spec"]["proxy"] = json!({ "mode": "Sidecar" });
+    pool["spec"]["listener"]["port"] = json!(port);
     space.create::<BalancerPool>(pool).await;
-    space.table_where("web", "its table", |_| true).await;
+    space.table_where(name, "its table", |_| true).await;
 }
 
 /// What the API server's answer is, as a code; 200: what was asked for, 0: it did not answer.
