@@ -24,6 +24,8 @@ use super::{Seen, Update};
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Where there is no link to swap, what is the same after so long is whole.
 const SETTLED: Duration = Duration::from_millis(20);
+/// A second: then the newest, of a directory that is written all the time.
+const MAX_LOOKS: u32 = 50;
 /// The link leads to the newest contents; the kubelet removes the former ones after the swap.
 const LINK: &str = "..data";
 /// The kubelet swaps once a minute at most: a third swap while three files are read is none of its.
@@ -62,7 +64,9 @@ pub(super) async fn watch(pool: usize, directory: PathBuf, updates: mpsc::Sender
         if before.as_ref() == Some(&contents) {
             continue;
         }
-        let seen = match contents.clone() {
+        // Where there is a link, that says enough: a large table need not be held twice.
+        before = link.is_none().then(|| contents.clone());
+        let seen = match contents {
             Contents::Parts(parts) => Seen::Parts(parts),
             Contents::Missing(reason) if !ever => Seen::Nothing(reason),
             Contents::Missing(reason) | Contents::Unreadable(reason) => Seen::Unusable(reason),
@@ -71,13 +75,11 @@ pub(super) async fn watch(pool: usize, directory: PathBuf, updates: mpsc::Sender
         if updates.send(Update { pool, seen }).await.is_err() {
             return;
         }
-        before = Some(contents);
     }
 }
 
 /// Reads the parts from where the link leads, all from one directory.
 fn read_linked(mount: &Path) -> Contents {
-    let mut contents = Contents::Unreadable(format!("{}: it changes while it is read", mount.display()));
     for _ in 0..MAX_TRIES {
         let leads_to = |mount: &Path| fs::read_link(mount.join(LINK));
         let target = match leads_to(mount) {
@@ -90,15 +92,17 @@ fn read_linked(mount: &Path) -> Contents {
             return read;
         }
         // Removed under our hands, perhaps: look where the link leads now.
-        contents = Contents::Unreadable(format!("{}: it changes while it is read", mount.display()));
     }
-    contents
+    Contents::Unreadable(format!("{}: it changes while it is read", mount.display()))
 }
 
 /// Waits until a directory without the link stays the same: somebody may be in the midst of copying files there.
 async fn settled(directory: &Path, before: Option<&Contents>) -> Contents {
     let mut contents = read(directory, directory);
-    while before != Some(&contents) {
+    for _ in 0..MAX_LOOKS {
+        if before == Some(&contents) {
+            break;
+        }
         sleep(SETTLED).await;
         let again = read(directory, directory);
         if again == contents {
