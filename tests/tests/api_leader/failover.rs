@@ -5,10 +5,14 @@ use std::time::Duration;
 use evenkeel_tests::process::Signal;
 use tokio::time::Instant;
 
-use crate::pair::{Pair, judge};
+use crate::{
+    form::Form,
+    pair::{Pair, judge},
+};
 
 const GRACEFUL_ROUNDS: usize = 20;
-const KILLED_ROUNDS: usize = 3;
+/// Each takes the Lease's fifteen seconds: twenty in the long form.
+const KILLED_ROUNDS: Form<usize> = Form { short: 3, long: 20 };
 /// From SIGTERM until a change that was made then is published.
 const GRACEFUL: Duration = Duration::from_secs(3);
 /// From SIGKILL: the Lease's fifteen seconds, a renewal before it, a try, the publication.
@@ -42,7 +46,7 @@ async fn a_leader_that_stops_hands_over_at_once() {
 async fn a_leader_that_is_killed_is_replaced_within_25_seconds() {
     let Some(mut pair) = Pair::set("killed").await else { return };
     let mut published = Vec::new();
-    for _ in 0..KILLED_ROUNDS {
+    for _ in 0..KILLED_ROUNDS.chosen() {
         let start = Instant::now();
         pair.leader.signal(Signal::KILL);
         pair.change().await;

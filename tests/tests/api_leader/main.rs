@@ -3,6 +3,7 @@
 mod churn;
 mod edits;
 mod failover;
+mod form;
 mod history;
 mod outage;
 mod pair;

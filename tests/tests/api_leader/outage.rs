@@ -8,12 +8,13 @@ use tokio::{
 };
 
 use crate::{
+    form::Form,
     history::History,
     pair::{Pair, judge, set_weight},
 };
 
-/// Long enough for the leader to end and for its Lease to expire. By hand it may be minutes.
-const OUTAGE: Duration = Duration::from_secs(30);
+/// Long enough for the leader to end and for its Lease to expire.
+const OUTAGE: Form<Duration> = Form { short: Duration::from_secs(30), long: Duration::from_secs(120) };
 /// The renew deadline, and a moment.
 const LEADER_ENDS: Duration = Duration::from_secs(12);
 /// When it is back, a watch begins again within a second and the follower tries every two.
@@ -27,7 +28,7 @@ async fn without_an_api_server_a_leader_ends_and_a_follower_waits() {
     block_in_place(|| stage.server.stop());
     leader.wait_for("could not be renewed for 10 s");
     judge("API server gone, to the leader's end", vec![start.elapsed()], LEADER_ENDS);
-    sleep_until(start + OUTAGE).await;
+    sleep_until(start + OUTAGE.chosen()).await;
     assert!(follower.metrics().contains("evenkeel_leader 0"), "it follows, and has not ended");
     block_in_place(|| stage.server.start_again());
     let start = Instant::now();

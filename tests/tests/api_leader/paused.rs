@@ -5,10 +5,10 @@ use std::time::Duration;
 use evenkeel_tests::{api::Operator, process::Signal};
 use tokio::time::{Instant, sleep_until};
 
-use crate::pair::Pair;
+use crate::{form::Form, pair::Pair};
 
-/// Long enough for the other to lead. By hand it may be a minute: nothing changes after the first twenty seconds.
-const PAUSE: Duration = Duration::from_secs(25);
+/// Long enough for the other to lead: nothing changes after the first twenty seconds.
+const PAUSE: Form<Duration> = Form { short: Duration::from_secs(25), long: Duration::from_secs(60) };
 const EXIT: Duration = Duration::from_secs(10);
 
 /// How many tables it says that it has written.
@@ -31,7 +31,7 @@ async fn a_leader_that_wakes_up_after_its_time_writes_nothing() {
     let took = pair.published(start).await;
     eprintln!("SIGSTOP, to the next publication: {took:.2?}");
     let paused = pair.leader.log().len();
-    sleep_until(start + PAUSE).await;
+    sleep_until(start + PAUSE.chosen()).await;
     // There is work for both when it wakes up.
     pair.change().await;
     pair.leader.signal(Signal::CONT);
