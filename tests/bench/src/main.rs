@@ -1,9 +1,8 @@
 //! `bench`: what a request costs, against a baseline (`check`) and against other proxies (`compare`).
 
-#![expect(dead_code, unused_imports, reason = "the comparison with other proxies, which uses the rest, follows")]
-
 mod backend;
 mod baseline;
+mod compare;
 mod counted;
 mod load;
 mod net;
@@ -34,6 +33,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure beside other proxies; prints tables and writes target/bench/result.json.
+    Compare(compare::Options),
     /// Compare instructions, system calls and memory with tests/bench/baseline.json.
     Check,
     /// Rewrite tests/bench/baseline.json.
@@ -64,6 +65,7 @@ fn main() -> anyhow::Result<()> {
     raise_limit_of_files()?;
     let place = || Place::find(cli.proxy);
     match cli.command {
+        Command::Compare(options) => compare::run(&place()?, &options),
         Command::Check => baseline::run(&place()?, Use::Compare),
         Command::Baseline => baseline::run(&place()?, Use::Rewrite),
         Command::Profile { work, shown } => profile::run(&place()?, work, shown),

@@ -9,7 +9,7 @@ mod instructions;
 use anyhow::bail;
 
 pub(crate) use self::calls::calls;
-pub(crate) use self::idle::{Idle, idle};
+pub(crate) use self::idle::idle;
 pub(crate) use self::instructions::{folder, instructions};
 use crate::rig::{Peer, Place, Running, Setting, Under, drive};
 use crate::works::Work;

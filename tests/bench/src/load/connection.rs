@@ -120,3 +120,31 @@ impl Connection {
         if left == 0 { Progress::Done } else { Progress::More }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_must_be_200_and_as_long_as_promised() {
+        let read = |bytes: &[u8]| Answers::of_length(5).read_head(bytes);
+        let good = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+        assert_eq!(read(good), Ok(Some((good.len() - 5, false))));
+        assert_eq!(read(&good[..30]), Ok(None));
+        let closing = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\n";
+        assert_eq!(read(closing), Ok(Some((closing.len(), true))));
+        for bad in ["HTTP/1.1 502 Bad\r\ncontent-length: 5\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n"] {
+            assert_eq!(read(bad.as_bytes()), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_head_like_the_last_is_known_again_and_another_is_read() {
+        let mut answers = Answers::of_length(0);
+        let head = |date: &str| format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: 0\r\n\r\n").into_bytes();
+        for date in ["one", "one", "three"] {
+            let head = head(date);
+            assert_eq!(answers.read_head(&head), Ok(Some((head.len(), false))));
+        }
+    }
+}

@@ -1,13 +1,13 @@
 //! The proxies that are compared: how each is started, where it listens, what makes it end in order.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::PathBuf;
 use std::process::Command;
-use std::{env, fs};
 
-use anyhow::Context as _;
 use evenkeel_tests::process::Signal;
 
 use super::place::{Place, bench_folder};
+use super::table;
 use crate::works::BACKEND_PORTS;
 
 /// A proxy.
@@ -89,8 +89,9 @@ impl Peer {
         let arguments = match self.program {
             Program::Evenkeel => vec![
                 "run".into(),
-                "--pool".into(),
-                pool(place, setting)?,
+                "--tables".into(),
+                table::write(place, setting.endpoints)?.display().to_string(),
+                "--bind=127.0.0.1".into(),
                 "--threads".into(),
                 setting.threads.to_string(),
                 "--admin=127.0.0.1:8009".into(),
@@ -112,28 +113,4 @@ fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
-}
-
-/// Our pool's file with so many endpoints: the four ports first, then addresses of their own.
-fn pool(place: &Place, setting: Setting) -> anyhow::Result<String> {
-    let path = bench_folder().join("peers/evenkeel.yaml");
-    let text = fs::read_to_string(&path)?;
-    let (before, _) = text.split_once("      endpoints:\n").context("peers/evenkeel.yaml has no endpoints")?;
-    let rows = (0..setting.endpoints).map(endpoint);
-    let rows = rows.map(|(address, port)| format!("        - {{address: {address}, port: {port}}}\n"));
-    let text = format!("{before}      endpoints:\n{}", rows.collect::<String>());
-    let file = place.run.join(format!("pool-{}.yaml", setting.endpoints));
-    fs::write(&file, text)?;
-    Ok(utf8(&file))
-}
-
-fn endpoint(number: usize) -> (String, u16) {
-    if let Some(port) = BACKEND_PORTS.get(number) {
-        return ("127.0.0.1".into(), *port);
-    }
-    (format!("127.1.{}.{}", number / 250, 1 + number % 250), BACKEND_PORTS[0])
-}
-
-fn utf8(path: &Path) -> String {
-    path.display().to_string()
 }
