@@ -14,6 +14,7 @@ pub mod cli;
 pub mod control;
 mod counters;
 mod forward;
+pub mod guard;
 mod last_good;
 pub mod run;
 mod shared;

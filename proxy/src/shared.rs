@@ -32,6 +32,8 @@ pub(crate) struct Pool {
     pub(crate) failures: PerThread<REASONS>,
     /// Attempts that were followed by another, by the reason of their failure.
     pub(crate) retries: PerThread<REASONS>,
+    /// Fields of requests that were dropped for their names.
+    pub(crate) dropped_fields: PerThread<1>,
 }
 
 /// Shared by all threads.
@@ -78,6 +80,7 @@ impl Pool {
             budget: RetryBudget::new(threads),
             failures: PerThread::new(threads),
             retries: PerThread::new(threads),
+            dropped_fields: PerThread::new(threads),
         }
     }
 

@@ -47,11 +47,13 @@ pub enum Reason {
     ClientLeft,
     /// The request is not one that we serve.
     BadRequest,
+    /// The client took too long to send its request.
+    SlowClient,
 }
 
 impl Reason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoHealthyUpstream,
         Self::ConnectFailed,
         Self::ConnectTimeout,
@@ -61,6 +63,7 @@ impl Reason {
         Self::NoTable,
         Self::ClientLeft,
         Self::BadRequest,
+        Self::SlowClient,
     ];
 
     /// The place in [`Reason::ALL`].
@@ -82,6 +85,7 @@ impl Reason {
             Self::NoTable => "NR",
             Self::ClientLeft => "DC",
             Self::BadRequest => "DPE",
+            Self::SlowClient => "SI",
         }
     }
 
@@ -90,7 +94,7 @@ impl Reason {
     pub fn side(self) -> Side {
         match self {
             Self::NoHealthyUpstream | Self::NoTable => Side::Proxy,
-            Self::ClientLeft | Self::BadRequest => Side::Client,
+            Self::ClientLeft | Self::BadRequest | Self::SlowClient => Side::Client,
             _ => Side::Upstream,
         }
     }

@@ -8,6 +8,7 @@ use evenkeel_crds::{
 };
 
 use super::{BackendState, EndpointId, EndpointState, Registry};
+use crate::guard::Rules;
 
 /// A table compiled.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Plan {
     pub connect_timeout: Duration,
     /// From the last byte of the request to the response's header.
     pub response_header_timeout: Duration,
+    /// What heads and bodies must be, and what is changed in them.
+    pub rules: Rules,
     /// How many proxies share the pool's traffic, at least 1.
     pub fleet: u32,
     /// Its backends, in the order of the spec.
@@ -65,6 +68,7 @@ impl Plan {
         Self {
             connect_timeout: policy.timeouts.connect(),
             response_header_timeout: policy.timeouts.response_header(),
+            rules: Rules::default(),
             fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
             backends: backends.collect(),
             pool,

@@ -78,6 +78,7 @@ struct Families {
     last_load: Family<PoolLabels, Gauge>,
     last_good: Family<PoolLabels, Gauge>,
     unknown: Family<PoolLabels, Counter>,
+    dropped: Family<PoolLabels, Counter>,
 }
 
 pub(super) fn render(control: &Control) -> Response<Full<Bytes>> {
@@ -121,6 +122,8 @@ impl Families {
     }
 
     fn ends(&self, known: &PoolControl, pool: &Pool) {
+        let labels = PoolLabels { namespace: known.namespace().into(), pool: known.name().into() };
+        self.dropped.get_or_create(&labels).inc_by(pool.dropped_fields.sum(0));
         for reason in Reason::ALL {
             let labels = ReasonLabels {
                 namespace: known.namespace().into(),
@@ -156,6 +159,7 @@ impl Families {
         registry.register("requests", "Requests that an endpoint was picked for, by class of status", self.requests);
         registry.register("failed_requests", "Requests without an endpoint's whole answer, by reason", self.failures);
         registry.register("retries", "Attempts followed by another, by the reason of their failure", self.retries);
+        registry.register("dropped_fields", "Fields of requests not passed on since _ is in their name", self.dropped);
         registry.register("requests_in_flight", "Requests between pick and end", self.in_flight);
         registry.register("endpoints_ready", "Endpoints that get new traffic", self.endpoints);
         registry.register("table_loads", "Tables read, by result", self.loads);

@@ -7,32 +7,29 @@ use hyper::{body::Incoming, client::conn::TrySendError};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    RequestBody, ResponseBody, answer,
-    body::{Fault, Relay, Written},
+    Fault, RequestBody, ResponseBody,
+    body::{Relay, Written},
     exchange::Exchange,
-    fields,
     request::Outgoing,
     retry::{Failure, History, Next},
 };
 use crate::{
     balance::{EndpointState, Picked, Reason, View},
+    guard,
     upstream::{Connection, Need, connect},
 };
 
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
-pub(super) async fn forward(mut exchange: Exchange, mut outgoing: Outgoing) -> Response<ResponseBody> {
-    let Some(view) = exchange.pool.view.load_full() else {
-        return exchange.fail(503, Reason::NoTable, "there is no routing table yet");
-    };
+pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: Outgoing) -> Response<ResponseBody> {
     exchange.count_request();
     let mut history = History::default();
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
-    let Ok(mut picked) = exchange.pick(&view, &tried) else {
+    let Ok(mut picked) = exchange.pick(view, &tried) else {
         return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
     };
     loop {
         let fresh = history.distrusts_kept();
-        let failure = match attempt(&exchange, &view, &picked, &mut outgoing, fresh).await {
+        let failure = match attempt(&exchange, view, &picked, &mut outgoing, fresh).await {
             Ok((response, connection)) => return relay(exchange, &picked, &outgoing, response, connection),
             Err(failure) => failure,
         };
@@ -45,7 +42,7 @@ pub(super) async fn forward(mut exchange: Exchange, mut outgoing: Outgoing) -> R
             return give_up(exchange, failure, outgoing.written.fault());
         }
         if next == Next::OtherEndpoint {
-            match exchange.pick(&view, &tried) {
+            match exchange.pick(view, &tried) {
                 Ok(other) => picked = other,
                 Err(_) => return give_up(exchange, failure, None),
             }
@@ -55,23 +52,18 @@ pub(super) async fn forward(mut exchange: Exchange, mut outgoing: Outgoing) -> R
 
 /// The status of the last failure; of the client's if that was the cause.
 fn give_up(exchange: Exchange, last: Failure, fault: Option<Fault>) -> Response<ResponseBody> {
-    if fault == Some(Fault::Left) {
-        exchange.leave();
-        return answer::failed(400, Reason::BadRequest, BODY_BROKEN); // for who only closed its sending side
+    if let Some(fault) = fault {
+        return exchange.blame_client(fault);
     }
-    let reason = fault.map_or(last.reason(), |_| Reason::BadRequest);
-    let (status, detail) = match reason {
+    let (status, detail) = match last.reason() {
         Reason::ConnectTimeout => (504, "no connection to an endpoint in time"),
         Reason::ResponseTimeout => (504, "no answer from the endpoint in time"),
         Reason::ConnectFailed => (502, "no connection to an endpoint"),
         Reason::UpstreamProtocol => (502, "the endpoint's answer is not HTTP"),
-        Reason::BadRequest => (400, BODY_BROKEN),
         _ => (502, "the endpoint closed the connection before it answered"),
     };
-    exchange.fail(status, reason, detail)
+    exchange.fail(status, last.reason(), detail)
 }
-
-const BODY_BROKEN: &str = "the request's body is malformed or incomplete";
 
 type Answer = (Response<Incoming>, Connection);
 
@@ -159,8 +151,7 @@ fn relay(
     connection: Connection,
 ) -> Response<ResponseBody> {
     let (mut head, incoming) = response.into_parts();
-    fields::strip_hop_by_hop(&mut head.headers);
-    head.headers.remove(&answer::REASON);
+    guard::strip_answer(&mut head.headers);
     let body = ResponseBody::relay(Relay {
         incoming,
         status: head.status.as_u16(),

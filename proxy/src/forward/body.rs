@@ -2,9 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    error::Error,
     future::poll_fn,
-    io,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
@@ -16,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::exchange::Exchange;
+use super::{ClientBody, Fault, exchange::Exchange};
 use crate::{
     balance::{Outcome, Reason},
     upstream::Connection,
@@ -31,25 +29,6 @@ struct WrittenState {
     done: Cell<bool>,
     fault: Cell<Option<Fault>>,
     waker: RefCell<Option<Waker>>,
-}
-
-/// What a client did to its body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It left, or stopped to send, before the end.
-    Left,
-    /// It sent what is not a body.
-    Malformed,
-}
-
-impl Fault {
-    fn of(error: &hyper::Error) -> Self {
-        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        match source.map(io::Error::kind) {
-            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Self::Malformed,
-            _ => Self::Left,
-        }
-    }
 }
 
 impl Written {
@@ -83,33 +62,33 @@ impl Written {
 
 /// A client's body on its way to an endpoint.
 pub(crate) struct RequestBody {
-    incoming: Option<Incoming>,
+    incoming: Option<ClientBody>,
     written: Written,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Option<Incoming>, written: Written) -> Self {
+    pub(super) fn new(incoming: Option<ClientBody>, written: Written) -> Self {
         if incoming.is_none() {
             written.set();
         }
         Self { incoming, written }
     }
 
-    pub(super) fn into_incoming(self) -> Option<Incoming> {
+    pub(super) fn into_incoming(self) -> Option<ClientBody> {
         self.incoming
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Fault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
         let frame = Pin::new(&mut *incoming).poll_frame(cx);
         let ended = incoming.is_end_stream();
         match &frame {
-            Poll::Ready(Some(Err(error))) => self.written.0.fault.set(Some(Fault::of(error))),
+            Poll::Ready(Some(Err(error))) => self.written.0.fault.set(Some(*error)),
             Poll::Ready(Some(Ok(frame))) if !is_last(frame, ended) => {}
             Poll::Ready(_) => self.written.set(),
             Poll::Pending => {}
@@ -176,7 +155,8 @@ impl Relay {
         match self.written.fault() {
             // A request that breaks takes the connection upstream with it: no fault of the endpoint.
             Some(Fault::Left) => exchange.leave(),
-            Some(Fault::Malformed) => exchange.end(Outcome::failed(self.status, Reason::BadRequest)),
+            Some(Fault::Slow) => exchange.end(Outcome::failed(self.status, Reason::SlowClient)),
+            Some(Fault::Malformed | Fault::TooLarge) => exchange.end(Outcome::failed(self.status, Reason::BadRequest)),
             None => exchange.end(Outcome::failed(self.status, Reason::UpstreamClosed)),
         }
     }

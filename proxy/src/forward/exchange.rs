@@ -4,9 +4,10 @@ use std::{rc::Rc, sync::Arc};
 
 use http::Response;
 
-use super::{ResponseBody, answer, request::Refusal};
+use super::{Fault, ResponseBody, answer};
 use crate::{
     balance::{BackendState, NoPick, Outcome, Permit, Picked, Reason, View},
+    guard::Refusal,
     shared::Pool,
     worker::Worker,
 };
@@ -36,6 +37,13 @@ impl Exchange {
         self.permit = Some(Permit::take(Arc::clone(&picked.endpoint)));
         self.backend = Some(Arc::clone(&picked.backend));
         Ok(picked)
+    }
+
+    /// Counts fields that were dropped for their names.
+    pub(super) fn count_dropped_fields(&self, count: usize) {
+        for _ in 0..count {
+            self.pool.dropped_fields.add(self.worker.index, 0);
+        }
     }
 
     /// Counts the request towards the retry budget.
@@ -71,7 +79,18 @@ impl Exchange {
 
     /// Ends the exchange with a refusal of what the client sent.
     pub(super) fn refuse(self, refusal: &Refusal) -> Response<ResponseBody> {
-        self.fail(refusal.status, Reason::BadRequest, refusal.detail)
+        self.fail(refusal.status, refusal.reason, refusal.detail)
+    }
+
+    /// Ends the exchange of a client whose body did not come to its end.
+    pub(super) fn blame_client(self, fault: Fault) -> Response<ResponseBody> {
+        match fault.refusal() {
+            refusal if fault == Fault::Left => {
+                self.leave();
+                answer::failed(refusal.status, refusal.reason, refusal.detail) // for who only closed its sending side
+            }
+            refusal => self.refuse(&refusal),
+        }
     }
 }
 

@@ -4,18 +4,23 @@ mod answer;
 mod attempt;
 mod body;
 mod exchange;
-mod fields;
+mod incoming;
 mod request;
 mod retry;
 
 pub(crate) use body::{RequestBody, ResponseBody};
+pub(crate) use incoming::{ClientBody, Fault};
 
 use std::{cell::Cell, net::IpAddr, rc::Rc};
 
-use http::{HeaderValue, Request, Response, header};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 
-use crate::{shared::Stage, worker::Worker};
+use crate::{
+    balance::{Outcome, Reason, View},
+    guard::{Context, Framing, Head, Origin, Passage, Rules},
+    worker::{Pace, Worker},
+};
 use exchange::Exchange;
 use request::Outgoing;
 
@@ -24,41 +29,55 @@ use request::Outgoing;
 pub(crate) struct Client {
     /// The pool whose listener was used.
     pub(crate) pool: usize,
-    /// The client's address as a field value.
-    pub(crate) address: HeaderValue,
-    /// Where it connected to, for those who send no `Host`.
-    pub(crate) local: HeaderValue,
+    /// The two ends.
+    pub(crate) origin: Origin,
     /// Set if the connection must end with a reset.
     pub(crate) reset: Rc<Cell<bool>>,
+    /// How long it may take.
+    pub(crate) pace: Rc<Pace>,
 }
 
 impl Client {
     /// A client by its address and the one that it connected to.
-    pub(crate) fn new(pool: usize, peer: IpAddr, local: std::net::SocketAddr) -> Self {
-        let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
-        Self {
-            pool,
-            address: value(peer.to_canonical().to_string()),
-            local: value(local.to_string()),
-            reset: Rc::default(),
-        }
+    pub(crate) fn new(pool: usize, peer: IpAddr, local: std::net::SocketAddr, pace: Rc<Pace>) -> Self {
+        Self { pool, origin: Origin::new(peer, local), reset: Rc::default(), pace }
     }
 }
 
 /// Answers a request, by an endpoint or by ourselves.
-pub(crate) async fn serve(
-    worker: Rc<Worker>,
-    client: Rc<Client>,
-    request: Request<Incoming>,
-) -> Response<ResponseBody> {
-    let exchange = Exchange::new(&worker, client.pool);
-    let mut response = match Outgoing::new(request, &client) {
-        Ok(outgoing) => attempt::forward(exchange, outgoing).await,
-        Err(refusal) => exchange.refuse(&refusal),
-    };
-    // Asked now: the process may have been told to end while the endpoint took its time.
-    if *worker.stage.borrow() >= Stage::Closing {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+pub(crate) async fn serve(worker: &Rc<Worker>, client: &Client, request: Request<Incoming>) -> Response<ResponseBody> {
+    let exchange = Exchange::new(worker, client.pool);
+    let view = exchange.pool.view.load_full();
+    let mut response = answer(exchange, view.as_deref(), client, request).await;
+    if let Some(view) = view {
+        view.plan.rules.response.apply(response.headers_mut());
     }
     response
+}
+
+async fn answer(
+    exchange: Exchange,
+    view: Option<&View>,
+    client: &Client,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let (parts, incoming) = request.into_parts();
+    let reset = (parts.version < Version::HTTP_11).then(|| Rc::clone(&client.reset));
+    let none = Rules::default();
+    let rules = view.map_or(&none, |view| &view.plan.rules);
+    let context = Context { origin: &client.origin, rules, id: exchange.worker.random() };
+    match (Head::check(parts, &context), view) {
+        (Err(refusal), _) => exchange.refuse(&refusal),
+        (Ok(Passage::Here), _) => {
+            exchange.end(Outcome::answered(200));
+            answer::empty()
+        }
+        (Ok(Passage::Forward(_)), None) => exchange.fail(503, Reason::NoTable, "there is no routing table yet"),
+        (Ok(Passage::Forward(head)), Some(view)) => {
+            exchange.count_dropped_fields(head.dropped());
+            let body = !matches!(head.framing(), Framing::None | Framing::Length(0));
+            let body = body.then(|| ClientBody::new(incoming, rules.max_body, Rc::clone(&client.pace)));
+            attempt::forward(exchange, view, Outgoing::new(head, body, reset)).await
+        }
+    }
 }

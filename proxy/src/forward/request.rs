@@ -1,32 +1,20 @@
-//! A client's request as it goes to an endpoint: checked, stripped, in origin-form.
+//! A client's request on its way to an endpoint: for one attempt, or for more.
 
 use std::{cell::Cell, rc::Rc};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header, uri::PathAndQuery};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 
-use super::{Client, RequestBody, body::Written, fields};
+use super::{ClientBody, RequestBody, body::Written};
+use crate::guard::{Framing, Head};
 
 /// What a socket takes at once from whoever sends, whether it is read or not.
 const LARGE_BYTES: u64 = 32 * 1024;
 
-/// Why a request is not forwarded.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: u16,
-    pub(super) detail: &'static str,
-}
-
 /// A request that can be sent: once, or again as long as nothing of its body was needed.
 pub(super) struct Outgoing {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Head,
     /// None once it went to an endpoint, or if there is no body.
-    body: Option<Incoming>,
-    has_body: bool,
-    has_large_body: bool,
+    body: Option<ClientBody>,
     /// How far the body has been written.
     pub(super) written: Written,
     /// To be set if an answer breaks off: for clients who would take the end of the connection for its end.
@@ -34,96 +22,56 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(request: Request<Incoming>, client: &Client) -> Result<Self, Refusal> {
-        let (mut head, body) = request.into_parts();
-        refuse(&head.method, &head.headers)?;
-        check_host(&mut head.headers, head.version, client)?;
-        let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        if let Some(authority) = head.uri.authority() {
-            // Absolute-form: its authority replaces Host (RFC 9112 §3.2.2).
-            let host = HeaderValue::from_str(authority.as_str()).map_err(|_| BAD_HOST)?;
-            head.headers.insert(header::HOST, host);
-        }
-        fields::strip_hop_by_hop(&mut head.headers);
-        head.headers.remove(header::EXPECT);
-        fields::set_forwarded(&mut head.headers, &client.address);
-        let has_body = !body.is_end_stream();
-        let has_large_body = body.size_hint().upper().is_none_or(|bytes| bytes > LARGE_BYTES);
-        if has_body && body.size_hint().exact().is_none() {
-            // Said aloud: hyper drops the body of a GET or HEAD whose length it does not know.
-            head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        Ok(Self {
-            method: head.method,
-            uri: Uri::from(path),
-            headers: head.headers,
-            body: has_body.then_some(body),
-            has_body,
-            has_large_body,
-            written: Written::default(),
-            reset: (head.version < Version::HTTP_11).then(|| Rc::clone(&client.reset)),
-        })
+    /// `body` is that of the head, if it has one that is not empty.
+    pub(super) fn new(head: Head, body: Option<ClientBody>, reset: Option<Rc<Cell<bool>>>) -> Self {
+        Self { head, body, written: Written::default(), reset }
     }
 
     /// Whether sending it twice is as good as once (RFC 9110 §9.2.2) and possible.
     pub(super) fn can_repeat(&self) -> bool {
         let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
-        !self.has_body && idempotent.contains(&self.method)
+        !self.has_body() && idempotent.contains(self.head.method())
     }
 
     pub(super) fn has_body(&self) -> bool {
-        self.has_body
+        !matches!(self.head.framing(), Framing::None | Framing::Length(0))
     }
 
     /// Whether an endpoint that does not read would hold the body up.
     pub(super) fn has_large_body(&self) -> bool {
-        self.has_large_body
+        match self.head.framing() {
+            Framing::None => false,
+            Framing::Length(bytes) => bytes > LARGE_BYTES,
+            Framing::Chunked => true,
+        }
     }
 
     /// The request for one attempt; none if its body went with an earlier one.
     pub(super) fn next(&mut self) -> Option<Request<RequestBody>> {
-        if self.has_body && self.body.is_none() {
+        if self.has_body() && self.body.is_none() {
             return None;
         }
         let body = RequestBody::new(self.body.take(), self.written.clone());
         let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() =
-            if self.can_repeat() { self.headers.clone() } else { std::mem::take(&mut self.headers) };
+        *request.method_mut() = self.head.method().clone();
+        *request.uri_mut() = Uri::from(self.head.target().clone());
+        *request.headers_mut() = self.fields();
         Some(request)
+    }
+
+    /// With the framing said aloud: hyper drops the body of a GET or HEAD whose length it does not know.
+    fn fields(&self) -> HeaderMap {
+        let mut fields = self.head.fields().clone();
+        match self.head.framing() {
+            Framing::None => None,
+            Framing::Length(bytes) => fields.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes)),
+            Framing::Chunked => fields.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+        };
+        fields
     }
 
     /// Takes back a request of which nothing was sent.
     pub(super) fn take_back(&mut self, request: Request<RequestBody>) {
-        let (head, body) = request.into_parts();
-        self.headers = head.headers;
-        self.body = body.into_incoming();
-    }
-}
-
-const BAD_HOST: Refusal = Refusal { status: 400, detail: "a request has exactly one Host, with one name or address" };
-
-fn refuse(method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
-    if [Method::CONNECT, Method::TRACE].contains(method) {
-        return Err(Refusal { status: 405, detail: "CONNECT and TRACE are not served" });
-    }
-    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if headers.get_all(header::EXPECT).iter().all(known) {
-        Ok(())
-    } else {
-        Err(Refusal { status: 417, detail: "Expect knows 100-continue alone" })
-    }
-}
-
-/// RFC 9112 §3.2: exactly one `Host` in HTTP/1.1. An HTTP/1.0 client may leave it out: it meant where it connected to.
-fn check_host(headers: &mut HeaderMap, version: Version, client: &Client) -> Result<(), Refusal> {
-    match headers.get_all(header::HOST).iter().count() {
-        1 => Ok(()),
-        0 if version < Version::HTTP_11 => {
-            headers.insert(header::HOST, client.local.clone());
-            Ok(())
-        }
-        _ => Err(BAD_HOST),
+        self.body = request.into_body().into_incoming();
     }
 }

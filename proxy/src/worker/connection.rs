@@ -1,20 +1,35 @@
 //! One client connection, from accept to close.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, rc::Rc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-use super::{Worker, stream::ClientStream};
+use super::{
+    Worker,
+    closing::{Ending, close},
+    pace::{Pace, Phase},
+    stream::ClientStream,
+};
 use crate::{
-    forward::{self, Client},
+    balance::{Outcome, Reason},
+    forward::{self, Client, ResponseBody},
     shared::{ConnectionGuard, Stage},
 };
 
-/// A client may take so long for its next head, and be idle so long before it (nginx: 75 s).
-const HEAD_LIMIT: Duration = Duration::from_secs(75);
 /// The largest head of a request.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most fields of a request.
@@ -28,7 +43,10 @@ pub(super) fn spawn(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: S
     tokio::task::spawn_local(async move {
         let _guard = guard;
         match prepare(&stream) {
-            Ok(local) => serve(worker, Client::new(pool, peer.ip(), local), stream).await,
+            Ok(local) => {
+                let seat = Seat::take(&worker);
+                serve(Rc::clone(&worker), Client::new(pool, peer.ip(), local, Rc::clone(&seat.pace)), stream).await;
+            }
             Err(error) => tracing::debug!(%peer, %error, "the client left at once"),
         }
     });
@@ -40,32 +58,146 @@ fn prepare(stream: &TcpStream) -> std::io::Result<SocketAddr> {
     stream.local_addr()
 }
 
+/// A place among the worker's clients, given back when this is dropped.
+struct Seat {
+    worker: Rc<Worker>,
+    pace: Rc<Pace>,
+}
+
+impl Seat {
+    fn take(worker: &Rc<Worker>) -> Self {
+        let spread = u32::from(worker.random() as u16) * 1000 / u32::from(u16::MAX);
+        Self { pace: worker.clients.enter(spread), worker: Rc::clone(worker) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.worker.clients.leave(&self.pace);
+    }
+}
+
 async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
-    let mut stage = worker.stage.clone();
-    let stream = ClientStream::new(stream, Rc::clone(&client.reset));
+    let pace = Rc::clone(&client.pace);
+    let stream = ClientStream::new(stream, Rc::clone(&pace), Rc::clone(&client.reset));
     let client = Rc::new(client);
-    let service = service_fn(move |request| {
+    let service = service_fn({
         let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
-        async move { Ok::<_, Infallible>(forward::serve(worker, client, request).await) }
+        move |request| {
+            let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
+            async move { Ok::<_, Infallible>(answer(worker, client, request).await) }
+        }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    builder.max_headers(MAX_FIELDS).max_header_size(MAX_HEAD_BYTES);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let finishing = async {
-        let _ = stage.wait_for(|stage| *stage >= Stage::Finishing).await;
-        // An idle connection is closed then, but not over a request that is here already: let the socket be looked at.
-        tokio::task::yield_now().await;
-    };
+    builder.header_read_timeout(None).max_headers(MAX_FIELDS).max_header_size(MAX_HEAD_BYTES);
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let ended = tokio::select! {
         biased;
-        ended = connection.as_mut() => ended,
-        () = finishing => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+        ended = Pin::new(&mut connection) => Some(ended),
+        () = told_to_end(&worker, &pace) => {
+            Pin::new(&mut connection).graceful_shutdown();
+            tokio::select! {
+                biased;
+                ended = Pin::new(&mut connection) => Some(ended),
+                () = too_late(&pace) => None,
+            }
         }
+        () = too_late(&pace) => None,
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "client connection ended");
+    let ending = match ended {
+        Some(ended) => ending(&pace, ended),
+        None => lose_patience(&worker, &client),
+    };
+    close(&mut connection.into_parts().io.into_inner().stream, ending).await;
+}
+
+/// Returns when the process closes idle connections. Not over a request that is here already: let the socket be looked at.
+async fn told_to_end(worker: &Worker, pace: &Pace) {
+    until(pace, || worker.is_at(Stage::Finishing)).await;
+    tokio::task::yield_now().await;
+}
+
+/// Returns when the client took too long, but for a body: whoever waits for that answers.
+async fn too_late(pace: &Pace) {
+    let is_late = || pace.is_over() && (pace.phase() != Phase::Request || pace.is_sending());
+    loop {
+        until(pace, is_late).await;
+        tokio::task::yield_now().await; // what is here already is not late
+        if is_late() {
+            return;
+        }
+    }
+}
+
+/// Waits for what the worker wakes its clients for.
+async fn until(pace: &Pace, holds: impl Fn() -> bool) {
+    poll_fn(|cx| {
+        pace.set_waker(cx.waker());
+        if holds() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+fn ending(pace: &Pace, ended: hyper::Result<()>) -> Ending {
+    match ended {
+        Err(error) if error.is_parse_version_h2() => return Ending::Http2,
+        Err(error) => tracing::debug!(%error, "client connection ended"),
+        Ok(()) => {}
+    }
+    if pace.is_unread() { Ending::Unread } else { Ending::Clean }
+}
+
+fn lose_patience(worker: &Worker, client: &Client) -> Ending {
+    let pace = &client.pace;
+    if pace.is_sending() {
+        tracing::debug!("a client takes no more of its answer");
+        client.reset.set(true);
+        Ending::Clean
+    } else if pace.phase() == Phase::Head {
+        worker.shared.pools[client.pool].report(worker.index, Outcome::failed(408, Reason::SlowClient));
+        Ending::TooSlow
+    } else {
+        Ending::Clean
+    }
+}
+
+async fn answer(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incoming>) -> Response<Answer> {
+    let pace = Rc::clone(&client.pace);
+    pace.begin(!request.body().is_end_stream());
+    let mut response = forward::serve(&worker, &client, request).await;
+    pace.answer();
+    // Asked now: the process may have been told to end while the endpoint took its time.
+    if worker.is_at(Stage::Closing) || pace.is_worn() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| Answer { body, pace })
+}
+
+/// An answer's body. When it is dropped, the client rests.
+struct Answer {
+    body: ResponseBody,
+    pace: Rc<Pace>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.pace.rest();
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = <ResponseBody as Body>::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -1,13 +1,24 @@
 //! A worker: one OS thread with its own runtime, listeners, turns and upstream connections.
 
 mod accept;
+mod clients;
+mod closing;
 mod connection;
 mod listener;
+mod pace;
 mod stream;
 
 pub(crate) use listener::bind;
+pub(crate) use pace::Pace;
 
-use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    net::SocketAddr,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     net::TcpStream,
@@ -21,9 +32,10 @@ use crate::{
     shared::{ConnectionGuard, Shared, Stage},
     upstream::Idle,
 };
+use clients::Clients;
 
-/// Idle upstream connections are looked at this often; their limit is 4 s.
-const SWEEP: Duration = Duration::from_millis(500);
+/// Clients, and idle upstream connections, are looked at this often; the limit of the latter is 4 s.
+const SWEEP: Duration = pace::TICK;
 /// Connections passed to a worker that it has not taken up yet; above it the acceptor keeps them.
 const HANDED_OVER: usize = 256;
 
@@ -49,13 +61,16 @@ pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) idle: Idle,
-    /// As of [`Shared`], but this worker's own: every connection looks at it with every step, and no two threads should
-    /// meet there.
-    pub(crate) stage: watch::Receiver<Stage>,
+    clients: Clients,
+    /// How far the process is with ending, for everybody on this thread.
+    reached: Cell<Stage>,
+    /// As of [`Shared`], but this worker's own, for its listeners to wait for.
+    stage: watch::Receiver<Stage>,
     told: watch::Sender<Stage>,
     turns: Box<[RefCell<ThreadState>]>,
     others: Box<[mpsc::Sender<HandedOver>]>,
     start: Instant,
+    random: RefCell<fastrand::Rng>,
 }
 
 /// The ends of the channels between workers.
@@ -94,8 +109,22 @@ pub(crate) fn start(
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>, others: Box<[mpsc::Sender<HandedOver>]>, seed: u64) -> Self {
         let turns = shared.pools.iter().map(|pool| RefCell::new(ThreadState::new(seed + pool.index as u64))).collect();
-        let (told, stage) = watch::channel(*shared.stage.borrow());
-        Self { index, idle: Idle::new(shared.threads()), stage, told, turns, others, start: Instant::now(), shared }
+        let random = RefCell::new(fastrand::Rng::new());
+        let reached = *shared.stage.borrow();
+        let (told, stage) = watch::channel(reached);
+        Self {
+            index,
+            idle: Idle::new(shared.threads()),
+            clients: Clients::default(),
+            reached: Cell::new(reached),
+            stage,
+            told,
+            turns,
+            others,
+            start: Instant::now(),
+            random,
+            shared,
+        }
     }
 
     async fn run(self: Rc<Self>, mut handed_over: mpsc::Receiver<HandedOver>, mut commands: mpsc::Receiver<Command>) {
@@ -106,11 +135,25 @@ impl Worker {
             tokio::select! {
                 Some(command) = commands.recv() => self.obey(command),
                 Some(connection) = handed_over.recv() => self.take_over(connection),
-                Ok(()) = stage.changed() => drop(self.told.send_replace(*stage.borrow_and_update())),
-                now = sweep.tick() => self.idle.sweep(now),
+                Ok(()) = stage.changed() => self.reach(*stage.borrow_and_update()),
+                now = sweep.tick() => {
+                    self.idle.sweep(now);
+                    self.clients.tick(now.duration_since(self.start));
+                }
                 else => return,
             }
         }
+    }
+
+    fn reach(&self, stage: Stage) {
+        self.reached.set(stage);
+        self.told.send_replace(stage);
+        self.clients.wake_all();
+    }
+
+    /// Whether the process is that far with ending.
+    fn is_at(&self, stage: Stage) -> bool {
+        self.reached.get() >= stage
     }
 
     fn obey(self: &Rc<Self>, command: Command) {
@@ -137,6 +180,11 @@ impl Worker {
             self.idle.keep_only(pool, |address| view.kept.contains(&address));
         }
         pick(view, turns, &Context { tried })
+    }
+
+    /// A number that no other request has; not a secret.
+    pub(crate) fn random(&self) -> u128 {
+        self.random.borrow_mut().u128(..)
     }
 
     /// Whole seconds since the worker began.

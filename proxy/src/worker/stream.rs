@@ -1,7 +1,5 @@
-//! A client's stream that can end with a reset.
-//!
-//! For an HTTP/1.0 client the end of the connection is the end of a body without length. A body that broke off must not end
-//! so: a reset tells the two apart.
+//! A client's stream as the parser of requests has it: it tells the client's pace what comes and goes, and leaves closing to
+//! who knows why.
 
 use std::{
     cell::Cell,
@@ -16,18 +14,31 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::pace::Pace;
+
 /// The stream of a client.
 #[derive(Debug)]
 pub(super) struct ClientStream {
-    stream: TcpStream,
-    /// Set by the body that broke off.
+    /// To be closed by [`super::closing`].
+    pub(super) stream: TcpStream,
+    pace: Rc<Pace>,
+    /// Set by a body that broke off: for an HTTP/1.0 client the end of the connection is the end of a body without length,
+    /// and a reset tells the two apart.
     reset: Rc<Cell<bool>>,
 }
 
 impl ClientStream {
     /// Wraps a connected stream; it ends with a reset if `reset` is set by then.
-    pub(super) fn new(stream: TcpStream, reset: Rc<Cell<bool>>) -> Self {
-        Self { stream, reset }
+    pub(super) fn new(stream: TcpStream, pace: Rc<Pace>, reset: Rc<Cell<bool>>) -> Self {
+        Self { stream, pace, reset }
+    }
+
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.pace.stall(),
+            Poll::Ready(_) => self.pace.sent(),
+        }
+        written
     }
 }
 
@@ -41,13 +52,19 @@ impl Drop for ClientStream {
 
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.pace.read();
+        }
+        read
     }
 }
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(written)
     }
 
     fn poll_write_vectored(
@@ -55,7 +72,8 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.note(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -66,10 +84,8 @@ impl AsyncWrite for ClientStream {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.reset.get() {
-            return Poll::Ready(Ok(())); // no regular end before the reset
-        }
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    /// Not here: what the client sent and nobody read would turn the end into a reset, which takes the answer with it.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

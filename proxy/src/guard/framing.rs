@@ -1,0 +1,70 @@
+//! Where a request's body ends: one reading of it.
+
+use http::{HeaderMap, HeaderValue, Version, header};
+
+use super::refusal::{CODING, CODINGS, LENGTH, Refusal, TWO_FRAMINGS};
+
+/// Where a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// There is none, and no field says so.
+    None,
+    /// After so many bytes; 0 is said aloud too.
+    Length(u64),
+    /// After the last chunk.
+    Chunked,
+}
+
+/// Reads the framing of a request that has fields about it, and removes them: whoever writes the head writes its own.
+pub(super) fn take(fields: &mut HeaderMap, version: Version) -> Result<Framing, Refusal> {
+    let coding = coding(fields, version)?;
+    let length = length(fields)?;
+    fields.remove(header::TRANSFER_ENCODING);
+    fields.remove(header::CONTENT_LENGTH);
+    match (coding, length) {
+        (Some(_), Some(_)) => Err(TWO_FRAMINGS),
+        (Some(framing), None) => Ok(framing),
+        (None, Some(length)) => Ok(Framing::Length(length)),
+        (None, None) => Ok(Framing::None),
+    }
+}
+
+/// All field lines together are one list, in which `chunked` stands once and nothing else.
+fn coding(fields: &HeaderMap, version: Version) -> Result<Option<Framing>, Refusal> {
+    let mut found = None;
+    for value in fields.get_all(header::TRANSFER_ENCODING) {
+        for coding in value.as_bytes().split(|byte| *byte == b',') {
+            if !coding.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                return Err(CODING);
+            }
+            if found.replace(Framing::Chunked).is_some() {
+                return Err(CODINGS);
+            }
+        }
+    }
+    if found.is_some() && version != Version::HTTP_11 {
+        return Err(CODINGS);
+    }
+    Ok(found)
+}
+
+/// Of several lengths all must be equal (RFC 9110 §8.6 allows that).
+fn length(fields: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let mut found = None;
+    for value in fields.get_all(header::CONTENT_LENGTH) {
+        let length = digits(value).ok_or(LENGTH)?;
+        if found.replace(length).is_some_and(|other| other != length) {
+            return Err(LENGTH);
+        }
+    }
+    Ok(found)
+}
+
+/// `1*DIGIT` that fits 63 bits. Rust's own parser takes a sign, too.
+pub(super) fn digits(value: &HeaderValue) -> Option<u64> {
+    let bytes = value.as_bytes();
+    if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok()?.parse().ok().filter(|number| *number <= i64::MAX as u64)
+}

@@ -1,0 +1,355 @@
+//! How long a client may take: deadlines counted in ticks of its worker, without a timer a connection.
+//!
+//! A timer that is set and reset with every request costs 1,300 instructions and a system call. Here a request stores a few
+//! numbers; the worker looks at all connections with every tick, and wakes the one whose patience is over.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::Waker,
+    time::Duration,
+};
+
+/// How precise a deadline is.
+pub(crate) const TICK: Duration = Duration::from_millis(500);
+/// A client may take so long from the first byte of a head to its last (nginx: 60 s).
+const HEAD: u32 = seconds(10);
+/// And so long before it (nginx: 75 s).
+const IDLE: u32 = seconds(75);
+/// Within a body that an endpoint waits for (nginx: 60 s).
+const BODY: u32 = seconds(60);
+/// And without taking anything of an answer (nginx: 60 s).
+const SEND: u32 = seconds(60);
+/// A connection that lasts for ever would keep its client at this proxy for ever (nginx: 1 h, 1,000 requests).
+const MAX_AGE: u32 = seconds(3600);
+const MAX_REQUESTS: u32 = 10_000;
+const NEVER: u32 = u32::MAX;
+
+const fn seconds(seconds: u32) -> u32 {
+    seconds * 1000 / TICK.as_millis() as u32
+}
+
+/// A worker's ticks since it began.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clock(Rc<Cell<u32>>);
+
+impl Clock {
+    pub(super) fn set(&self, ticks: u32) {
+        self.0.set(ticks);
+    }
+
+    fn now(&self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// What a client is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing: no byte of a request is here.
+    Idle,
+    /// Sending a head.
+    Head,
+    /// Waiting for us, or sending a body.
+    Request,
+    /// Taking an answer, whose head is on its way.
+    Answer,
+}
+
+/// The pace of one client.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    clock: Clock,
+    /// Its place in the worker's list. Written by that list.
+    pub(super) place: Cell<usize>,
+    phase: Cell<Phase>,
+    deadline: Cell<u32>,
+    is_over: Cell<bool>,
+    /// Whether an answer waits for the client to take it.
+    is_sending: Cell<bool>,
+    /// Whether more of the request in hand may come than was read.
+    is_unread: Cell<bool>,
+    requests: Cell<u32>,
+    retires: u32,
+    /// Of the connection's task, which stays the same.
+    waker: RefCell<Option<Waker>>,
+    /// Of whoever waits for the body.
+    body: RefCell<Option<Waker>>,
+}
+
+impl Pace {
+    /// Of a client that just connected. `spread`, at most 1,000, tells connections of one moment apart: they are not all to
+    /// end in one moment.
+    pub(super) fn new(clock: Clock, spread: u32) -> Self {
+        let now = clock.now();
+        Self {
+            retires: now + MAX_AGE / 10 * 9 + MAX_AGE / 5 * spread.min(1000) / 1000,
+            clock,
+            place: Cell::new(0),
+            phase: Cell::new(Phase::Idle),
+            deadline: Cell::new(now + IDLE + 1),
+            is_over: Cell::default(),
+            is_sending: Cell::default(),
+            is_unread: Cell::default(),
+            requests: Cell::default(),
+            waker: RefCell::default(),
+            body: RefCell::default(),
+        }
+    }
+
+    /// What the client is doing.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Whether the client took too long, at what [`Pace::phase`] says or at taking an answer.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Whether the client does not take what is sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.is_sending.get()
+    }
+
+    /// Whether bytes of the client may be unread: closing at once would cost it the answer.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.is_unread.get() || self.phase() == Phase::Head
+    }
+
+    /// Whether the connection served so many requests, or for so long, that another one should follow.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.requests.get() >= MAX_REQUESTS || self.clock.now() >= self.retires
+    }
+
+    /// Bytes came.
+    pub(super) fn read(&self) {
+        match self.phase() {
+            Phase::Idle => self.enter(Phase::Head, HEAD),
+            Phase::Head => {}
+            Phase::Request | Phase::Answer => self.is_unread.set(true), // of the body, or of the next request
+        }
+    }
+
+    /// The head is complete.
+    pub(super) fn begin(&self, has_body: bool) {
+        self.is_unread.set(has_body);
+        self.requests.set(self.requests.get() + 1);
+        self.phase.set(Phase::Request);
+        self.deadline.set(NEVER);
+        self.is_over.set(false);
+    }
+
+    /// Somebody waits for the client's body.
+    pub(crate) fn await_body(&self, waker: &Waker) {
+        if self.phase() != Phase::Request {
+            return; // once an answer is on its way, its client may do as it likes
+        }
+        if self.deadline.get() == NEVER {
+            self.deadline.set(self.clock.now() + BODY + 1);
+        }
+        let mut body = self.body.borrow_mut();
+        if !body.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *body = Some(waker.clone());
+        }
+    }
+
+    /// Something of the body came.
+    pub(crate) fn take_body(&self, is_last: bool) {
+        if self.phase() == Phase::Request {
+            self.deadline.set(NEVER);
+        }
+        if is_last {
+            self.is_unread.set(false);
+        }
+    }
+
+    /// An answer begins.
+    pub(super) fn answer(&self) {
+        self.phase.set(Phase::Answer);
+        self.deadline.set(NEVER);
+        self.is_over.set(false);
+    }
+
+    /// The answer has been written, at least to where the client's system takes it from.
+    pub(super) fn rest(&self) {
+        if self.is_sending() {
+            self.phase.set(Phase::Idle); // its deadline follows when all is sent
+        } else {
+            self.enter(Phase::Idle, IDLE);
+        }
+    }
+
+    /// The client's system takes nothing now.
+    pub(super) fn stall(&self) {
+        if !self.is_sending.replace(true) {
+            self.deadline.set(self.clock.now() + SEND + 1);
+        }
+    }
+
+    /// The client's system took something.
+    pub(super) fn sent(&self) {
+        if self.is_sending.replace(false) {
+            match self.phase() {
+                Phase::Idle => self.enter(Phase::Idle, IDLE),
+                _ => self.deadline.set(NEVER),
+            }
+        }
+    }
+
+    fn enter(&self, phase: Phase, limit: u32) {
+        self.phase.set(phase);
+        self.is_over.set(false);
+        self.deadline.set(self.clock.now() + limit + 1); // the tick that has begun is not a whole one
+    }
+
+    /// The connection's task, to be woken when patience is over.
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        let mut known = self.waker.borrow_mut();
+        if known.is_none() {
+            *known = Some(waker.clone());
+        }
+    }
+
+    /// Looks at the clock.
+    pub(super) fn tick(&self) {
+        if self.deadline.get() <= self.clock.now() {
+            self.deadline.set(NEVER);
+            self.is_over.set(true);
+            self.wake();
+        }
+    }
+
+    /// Wakes the connection, and whoever waits for its client's body.
+    pub(super) fn wake(&self) {
+        for waker in [&self.waker, &self.body] {
+            if let Some(waker) = &*waker.borrow() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start() -> (Clock, Pace) {
+        let clock = Clock::default();
+        (clock.clone(), Pace::new(clock, 500))
+    }
+
+    /// Whether patience is over after so many seconds, and not a second before.
+    #[track_caller]
+    fn ends_after(clock: &Clock, pace: &Pace, limit: u32) {
+        let now = clock.now();
+        clock.set(now + seconds(limit) - 1);
+        pace.tick();
+        assert!(!pace.is_over(), "before {limit} s");
+        clock.set(now + seconds(limit) + 1);
+        pace.tick();
+        assert!(pace.is_over(), "after {limit} s");
+    }
+
+    #[test]
+    fn an_idle_client_has_75_seconds_and_a_head_10_whatever_trickles_in() {
+        let (clock, pace) = start();
+        ends_after(&clock, &pace, 75);
+        let (clock, pace) = start();
+        clock.set(seconds(70));
+        pace.read();
+        for _ in 0..8 {
+            clock.set(clock.now() + seconds(1));
+            pace.tick();
+            pace.read();
+        }
+        ends_after(&clock, &pace, 2);
+        assert_eq!(pace.phase(), Phase::Head);
+    }
+
+    #[test]
+    fn an_endpoint_may_take_its_time_but_a_body_must_go_on() {
+        let (clock, pace) = start();
+        pace.read();
+        pace.begin(true);
+        clock.set(seconds(1000));
+        pace.tick();
+        assert!(!pace.is_over());
+        for _ in 0..3 {
+            pace.await_body(Waker::noop());
+            clock.set(clock.now() + seconds(50));
+            pace.await_body(Waker::noop());
+            pace.tick();
+            assert!(!pace.is_over());
+            pace.take_body(false);
+        }
+        pace.await_body(Waker::noop());
+        ends_after(&clock, &pace, 60);
+    }
+
+    #[test]
+    fn once_the_answer_begins_the_body_may_stay_away_but_the_answer_must_be_taken() {
+        let (clock, pace) = start();
+        pace.read();
+        pace.begin(true);
+        pace.await_body(Waker::noop());
+        pace.answer();
+        pace.await_body(Waker::noop());
+        clock.set(seconds(1000));
+        pace.tick();
+        assert!(!pace.is_over());
+        pace.stall();
+        clock.set(clock.now() + seconds(59));
+        pace.sent();
+        pace.stall();
+        ends_after(&clock, &pace, 60);
+        assert!(pace.is_sending());
+    }
+
+    #[test]
+    fn after_an_answer_the_client_is_idle_anew() {
+        let (clock, pace) = start();
+        pace.read();
+        pace.begin(false);
+        pace.answer();
+        pace.stall();
+        pace.rest();
+        clock.set(seconds(50));
+        pace.sent();
+        ends_after(&clock, &pace, 75);
+        assert_eq!(pace.phase(), Phase::Idle);
+    }
+
+    #[test]
+    fn closing_waits_for_a_client_only_while_bytes_of_it_may_be_unread() {
+        let (_, pace) = start();
+        assert!(!pace.is_unread());
+        pace.read();
+        assert!(pace.is_unread(), "half a head");
+        pace.begin(true);
+        assert!(pace.is_unread(), "a body to come");
+        pace.take_body(true);
+        assert!(!pace.is_unread());
+        pace.answer();
+        pace.read();
+        assert!(pace.is_unread(), "the next request");
+    }
+
+    #[test]
+    fn a_connection_wears_out_by_requests_and_by_age() {
+        let (clock, pace) = start();
+        for _ in 0..9_999 {
+            pace.begin(false);
+        }
+        assert!(!pace.is_worn());
+        pace.begin(false);
+        assert!(pace.is_worn());
+        let ages = [0, 1000].map(|spread| Pace::new(clock.clone(), spread));
+        for (seconds_old, worn) in
+            [(3239, [false, false]), (3240, [true, false]), (3959, [true, false]), (3960, [true, true])]
+        {
+            clock.set(seconds(seconds_old));
+            assert_eq!(ages.each_ref().map(Pace::is_worn), worn, "after {seconds_old} s");
+        }
+    }
+}
