@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,15 +23,20 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tracing::{debug, info, warn};
 
-use crate::{metrics::Metrics, options::ListenAddress};
+use crate::{
+    guests::{Guest, Guests},
+    metrics::Metrics,
+    options::ListenAddress,
+};
 
-/// Kubelet and a few scrapers; whoever else connects waits.
+/// Kubelet and a few scrapers.
 const CONNECTIONS: usize = 64;
+/// After this a connection is asked to end, and soon after it ends: who reads slowly holds a place no longer.
+const LIFETIME: Duration = Duration::from_secs(300);
 /// The longest that a request's head may take.
 const HEAD_DEADLINE: Duration = Duration::from_secs(10);
 /// After an accept that failed, for example because no file descriptor is left.
@@ -69,16 +75,13 @@ impl Admin {
         if let Ok(address) = self.address() {
             info!(%address, "Answering /livez, /readyz and /metrics.");
         }
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let guests = Guests::new(CONNECTIONS, 0);
         loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return }; // it is never closed
             match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    let state = Arc::clone(&self.state);
-                    tokio::spawn(async move {
-                        connection(stream, state).await;
-                        drop(permit);
-                    });
+                Ok((stream, peer)) => {
+                    if let Some(guest) = guests.admit(peer.ip()) {
+                        tokio::spawn(connection(stream, Arc::clone(&self.state), guest));
+                    }
                 }
                 Err(error) => {
                     warn!(%error, "A connection could not be accepted.");
@@ -100,14 +103,23 @@ pub(crate) async fn listen(address: ListenAddress) -> io::Result<TcpListener> {
     }
 }
 
-async fn connection(stream: TcpStream, state: Arc<State>) {
+async fn connection(stream: TcpStream, state: Arc<State>, guest: Guest) {
     let service = service_fn(move |request| {
         let response = state.answer(&request);
         async { Ok::<_, Infallible>(response) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_DEADLINE);
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = guest.ended() => return,
+        () = sleep(LIFETIME) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(HEAD_DEADLINE, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
         debug!(%error, "A connection broke.");
     }
 }
@@ -133,4 +145,37 @@ pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: impl
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpSocket,
+    };
+
+    async fn connect(from: [u8; 4], to: SocketAddr) -> TcpStream {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((from, 0).into()).expect("a loopback address");
+        socket.connect(to).await.expect("a connection")
+    }
+
+    #[tokio::test]
+    async fn who_holds_all_connections_keeps_no_probe_from_its_answer() {
+        let address = ListenAddress::One(([127, 0, 0, 1], 0).into());
+        let admin = Admin::bind(address, Arc::new(Metrics::new()), Arc::default()).await.expect("a port");
+        let address = admin.address().expect("an address");
+        tokio::spawn(admin.serve());
+        let mut idle = Vec::new();
+        for _ in 0..CONNECTIONS {
+            idle.push(connect([127, 0, 0, 2], address).await);
+        }
+        let mut probe = connect([127, 0, 0, 1], address).await;
+        probe.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("it is read");
+        let mut answer = String::new();
+        timeout(HEAD_DEADLINE / 2, probe.read_to_string(&mut answer)).await.expect("at once").expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(idle[0].read(&mut [0]).await.ok(), Some(0), "the oldest had to go");
+    }
 }

@@ -21,6 +21,7 @@ pub mod cluster;
 pub mod context;
 pub mod error;
 pub mod findings;
+mod guests;
 pub mod inject;
 pub mod key;
 pub mod kind;

@@ -13,7 +13,7 @@ use super::{
     PoolState, Resources,
     container::{Sidecar, Tables},
     patch::inject,
-    pod::{PodView, list},
+    pod::Pod,
 };
 use crate::options::PullPolicy;
 
@@ -21,6 +21,9 @@ use crate::options::PullPolicy;
 pub(super) const MAX_REASON: usize = 1500;
 /// What users wrote is quoted up to here: an annotation can have 256 KiB.
 pub(super) const MAX_QUOTE: usize = 80;
+
+/// More problems with ports than anybody reads: a pod can have a hundred thousand of them.
+const MOST_PROBLEMS: usize = 32;
 
 /// How sidecars are made in this installation.
 #[derive(Clone, Debug)]
@@ -48,8 +51,7 @@ pub enum Decision {
 
 /// The pools that a decision depends on; none where it depends on the pod alone.
 #[must_use]
-pub fn pools_to_look_up(pod: &Value) -> Vec<&str> {
-    let pod = PodView(pod);
+pub fn pools_to_look_up(pod: &Pod) -> Vec<&str> {
     if !pod.asks() || pod.has_sidecar() {
         return Vec::new();
     }
@@ -57,28 +59,27 @@ pub fn pools_to_look_up(pod: &Value) -> Vec<&str> {
 }
 
 /// Decides about a pod that is to be made in a namespace. `state` knows the pools of [`pools_to_look_up`].
-pub fn admit(pod: &Value, namespace: &str, state: impl Fn(&str) -> PoolState, settings: &Settings) -> Decision {
-    let view = PodView(pod);
-    if !view.asks() {
+pub fn admit(pod: &Pod, namespace: &str, state: impl Fn(&str) -> PoolState, settings: &Settings) -> Decision {
+    if !pod.asks() {
         return Decision::NotAsked;
     }
-    if view.has_sidecar() {
+    if pod.has_sidecar() {
         return Decision::Already;
     }
-    let mut problems = problems_of_place(view);
-    let pools = pools(view).unwrap_or_else(|problem| {
+    let mut problems = problems_of_place(pod);
+    let pools = pools(pod).unwrap_or_else(|problem| {
         problems.push(problem);
         Vec::new()
     });
-    problems.extend(problems_of_pools(view, namespace, &pools, state));
-    let resources = settings.resources.for_pod(view).unwrap_or_else(|wrong| {
+    problems.extend(problems_of_pools(pod, namespace, &pools, state));
+    let resources = settings.resources.for_pod(pod).unwrap_or_else(|wrong| {
         problems.extend(wrong);
         Resources::default()
     });
-    let tables = view.token_volume().map_or(Tables::Mounted, |token| Tables::Watched { token });
+    let tables = pod.token_volume().map_or(Tables::Mounted, |token| Tables::Watched { token });
     let sidecar = Sidecar { namespace, pools: &pools, tables };
     let volumes = sidecar.volumes();
-    problems.extend(problems_of_volumes(view, &volumes));
+    problems.extend(problems_of_volumes(pod, &volumes));
     if problems.is_empty() {
         Decision::Inject(inject(pod, sidecar.container(settings, &resources), volumes))
     } else {
@@ -86,7 +87,7 @@ pub fn admit(pod: &Value, namespace: &str, state: impl Fn(&str) -> PoolState, se
     }
 }
 
-fn pools(pod: PodView<'_>) -> Result<Vec<&str>, String> {
+fn pools(pod: &Pod) -> Result<Vec<&str>, String> {
     let Some(value) = pod.annotation(POOLS) else {
         return Err(format!(
             "the label evenkeel.dev/inject asks for a sidecar, but no annotation says for which pools; add one, for example \
@@ -102,7 +103,7 @@ fn pools(pod: PodView<'_>) -> Result<Vec<&str>, String> {
     })
 }
 
-fn problems_of_place(pod: PodView) -> Vec<String> {
+fn problems_of_place(pod: &Pod) -> Vec<String> {
     let mut problems = Vec::new();
     if pod.is_on_host_network() {
         problems.push(
@@ -118,7 +119,7 @@ fn problems_of_place(pod: PodView) -> Vec<String> {
 }
 
 /// What is wrong with the pools, and with their ports beside each other and beside the containers'.
-fn problems_of_pools(pod: PodView, namespace: &str, pools: &[&str], state: impl Fn(&str) -> PoolState) -> Vec<String> {
+fn problems_of_pools(pod: &Pod, namespace: &str, pools: &[&str], state: impl Fn(&str) -> PoolState) -> Vec<String> {
     let (mut problems, mut listeners) = (Vec::new(), BTreeMap::new());
     for &pool in pools {
         let state = state(pool);
@@ -131,7 +132,11 @@ fn problems_of_pools(pod: PodView, namespace: &str, pools: &[&str], state: impl 
             ));
         }
     }
-    for (container, port) in ports(pod) {
+    for (container, port) in pod.ports() {
+        if problems.len() > MOST_PROBLEMS {
+            break;
+        }
+        let container = shorten(container, MAX_QUOTE);
         if let Some(pool) = listeners.get(&port) {
             problems.push(format!(
                 "container {container:?} has port {port}, where the sidecar listens for BalancerPool {pool:?}; change that \
@@ -147,21 +152,9 @@ fn problems_of_pools(pod: PodView, namespace: &str, pools: &[&str], state: impl 
     problems
 }
 
-/// The TCP ports of containers. Those of the start run while the sidecar does.
-fn ports(pod: PodView<'_>) -> impl Iterator<Item = (&str, u16)> {
-    pod.containers().flat_map(|container| {
-        let name = container["name"].as_str().unwrap_or_default();
-        let tcp =
-            list(container, "ports").filter(|port| port["protocol"].as_str().is_none_or(|protocol| protocol == "TCP"));
-        tcp.filter_map(move |port| Some((name, u16::try_from(port["containerPort"].as_u64()?).ok()?)))
-    })
-}
-
-fn problems_of_volumes(pod: PodView, ours: &[Value]) -> Vec<String> {
-    let taken = pod.volumes().filter(|volume| ours.iter().any(|own| own["name"] == volume["name"]));
-    let problem =
-        |volume: &Value| format!("the pod has a volume {}, whose name the sidecar needs; rename it", volume["name"]);
-    taken.map(problem).collect()
+fn problems_of_volumes(pod: &Pod, ours: &[Value]) -> Vec<String> {
+    let names = ours.iter().filter_map(|own| own["name"].as_str()).filter(|name| pod.has_volume(name));
+    names.map(|name| format!("the pod has a volume {name:?}, whose name the sidecar needs; rename it")).collect()
 }
 
 /// The first so many characters of a text that has more.

@@ -14,5 +14,6 @@ mod resources;
 
 pub use admit::{Decision, Settings, admit, pools_to_look_up};
 pub use patch::not_injected;
+pub use pod::Pod;
 pub use pool::PoolState;
 pub use resources::Resources;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     admit::{MAX_QUOTE, shorten},
-    pod::PodView,
+    pod::Pod,
     quantity,
 };
 
@@ -99,7 +99,7 @@ impl TryFrom<Value> for Quantity {
 
 impl Resources {
     /// These, but for what the pod's annotations say; and what is wrong with those.
-    pub(super) fn for_pod(&self, pod: PodView) -> Result<Self, Vec<String>> {
+    pub(super) fn for_pod(&self, pod: &Pod) -> Result<Self, Vec<String>> {
         let (mut resources, mut problems) = (self.clone(), Vec::new());
         for resource in &RESOURCES {
             match resource.annotated(pod) {
@@ -115,7 +115,7 @@ impl Resources {
 type Annotated<'a> = [Option<&'a str>; 2];
 
 impl Resource {
-    fn annotated<'a>(&self, pod: PodView<'a>) -> Result<Annotated<'a>, Vec<String>> {
+    fn annotated<'a>(&self, pod: &'a Pod) -> Result<Annotated<'a>, Vec<String>> {
         let found = [self.request, self.limit].map(|key| pod.annotation(key).map(str::trim));
         let wrong = [(self.request, found[0], (0.0, "0")), (self.limit, found[1], self.least_limit)];
         let wrong = wrong.into_iter().filter_map(|(key, text, least)| self.problem(key, text?, least));
@@ -174,7 +174,8 @@ mod tests {
     }
 
     fn annotated(default: &str, annotations: &Value) -> Result<Resources, Vec<String>> {
-        resources(default).for_pod(PodView(&json!({ "metadata": { "annotations": annotations } })))
+        let pod = json!({ "metadata": { "annotations": annotations } });
+        resources(default).for_pod(&serde_json::from_value(pod).expect("any JSON is a pod"))
     }
 
     #[test]

@@ -32,8 +32,7 @@ pub(super) struct Handler {
 
 impl Handler {
     /// The answer, whatever was sent.
-    pub(super) async fn answer(&self, policy: Policy, body: Result<&[u8], String>) -> Value {
-        let question = body.map_err(Trouble::Unreadable).and_then(Question::read);
+    pub(super) async fn answer(&self, policy: Policy, question: Result<Question, Trouble>) -> Value {
         let (question, decision) = match question {
             Ok(question) => {
                 let decision = self.decide(&question).await;

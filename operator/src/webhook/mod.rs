@@ -8,6 +8,7 @@
 //!
 //! All replicas serve. What they decide is pure (`inject`); what they know of pools comes from the caches.
 
+mod body;
 pub mod certificate;
 mod follower;
 mod handler;

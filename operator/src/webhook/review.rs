@@ -5,7 +5,9 @@ use k8s_openapi::ByteString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::inject::{Decision, not_injected};
+use evenkeel_crds::names::is_dns_label;
+
+use crate::inject::{Decision, Pod, not_injected};
 
 /// What happens to a pod that asks for a sidecar and cannot have one: its namespace chooses, and the API server asks accordingly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub struct Question {
     /// Where the pod is to be.
     pub namespace: String,
     /// The pod; none if it is about something else.
-    pub pod: Option<Value>,
+    pub pod: Option<Pod>,
 }
 
 /// Why there is no decision.
@@ -47,6 +49,8 @@ pub struct Question {
 pub enum Trouble {
     /// What was sent is no question.
     Unreadable(String),
+    /// Too much else is in memory.
+    Busy,
     /// Caches have not synced yet.
     Starting,
     /// A pool could not be looked up.
@@ -55,6 +59,11 @@ pub enum Trouble {
 
 /// Warnings that are longer are dropped by clients.
 const MAX_WARNING: usize = 250;
+
+/// What is wrong with a question may quote all of it.
+const MAX_PROBLEM: usize = 200;
+/// Theirs have 36.
+const MAX_UID: usize = 128;
 
 #[derive(Deserialize)]
 struct Review {
@@ -74,7 +83,7 @@ struct Request {
     #[serde(default)]
     sub_resource: String,
     #[serde(default)]
-    object: Value,
+    object: Pod,
 }
 
 #[derive(Default, Deserialize)]
@@ -114,8 +123,16 @@ impl Admission {
 impl Question {
     /// Reads what was sent.
     pub fn read(body: &[u8]) -> Result<Self, Trouble> {
-        let review: Review = serde_json::from_slice(body).map_err(|error| Trouble::Unreadable(error.to_string()))?;
-        let request = review.request.ok_or_else(|| Trouble::Unreadable("it has no request".into()))?;
+        let problem = |problem: &str| Trouble::Unreadable(problem.chars().take(MAX_PROBLEM).collect());
+        let review: Review = serde_json::from_slice(body).map_err(|error| problem(&error.to_string()))?;
+        let request = review.request.ok_or_else(|| problem("it has no request"))?;
+        if request.uid.len() > MAX_UID {
+            return Err(problem("its uid is none"));
+        }
+        // It becomes part of a path at the API server.
+        if !request.namespace.is_empty() && !is_dns_label(&request.namespace) {
+            return Err(problem("its namespace is none"));
+        }
         let is_pod = request.resource.group.is_empty() && request.resource.resource == "pods";
         let is_new = request.operation == "CREATE" && request.sub_resource.is_empty();
         let pod = (is_pod && is_new).then_some(request.object);
@@ -131,6 +148,7 @@ impl Trouble {
                     "what was sent is no AdmissionReview of admission.k8s.io/v1 ({error}); see the webhook configuration"
                 )
             }
+            Self::Busy => "too many large pods are being made at once; try again".into(),
             Self::Starting => "the operator has just started and does not know the pools yet; try again".into(),
             Self::Unknown(reason) => reason.clone(),
         }
@@ -140,7 +158,7 @@ impl Trouble {
     fn code(&self) -> u16 {
         match self {
             Self::Unreadable(_) => 400,
-            Self::Starting | Self::Unknown(_) => 503,
+            Self::Busy | Self::Starting | Self::Unknown(_) => 503,
         }
     }
 }

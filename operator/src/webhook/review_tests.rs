@@ -3,25 +3,33 @@
 use super::*;
 
 fn question(operation: &str, resource: &str, object: &Value) -> Question {
+    asked("u-1", "shop", operation, resource, object).expect("a question")
+}
+
+fn asked(uid: &str, namespace: &str, operation: &str, resource: &str, object: &Value) -> Result<Question, Trouble> {
     let body = json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
         "request": {
-            "uid": "u-1", "namespace": "shop", "operation": operation, "name": "", "dryRun": true, "newer": [1],
+            "uid": uid, "namespace": namespace, "operation": operation, "name": "", "dryRun": true, "newer": [1],
             "resource": { "group": "", "version": "v1", "resource": resource }, "object": object, "oldObject": null,
         },
     });
-    Question::read(body.to_string().as_bytes()).expect("a question")
+    Question::read(body.to_string().as_bytes())
+}
+
+fn object() -> Value {
+    json!({ "metadata": { "generateName": "app-" }, "spec": {} })
 }
 
 fn pod() -> Question {
-    question("CREATE", "pods", &json!({ "metadata": { "generateName": "app-" }, "spec": {} }))
+    question("CREATE", "pods", &object())
 }
 
-/// The patch of an answer, applied to the question's pod.
-fn patched_pod(question: &Question, answer: &Value) -> Value {
+/// The patch of an answer, applied to the pod.
+fn patched_pod(answer: &Value) -> Value {
     let patch: ByteString = serde_json::from_value(answer["response"]["patch"].clone()).expect("base64");
     let patch: Patch = serde_json::from_slice(&patch.0).expect("a patch");
-    let mut pod = question.pod.clone().expect("a pod");
+    let mut pod = object();
     json_patch::patch(&mut pod, &patch).expect("it fits");
     pod
 }
@@ -36,12 +44,13 @@ fn only_new_pods_are_looked_at() {
 
 #[test]
 fn every_answer_is_a_review_with_the_uid() {
-    let patch = not_injected(&json!({}), "x");
+    let patch = not_injected(&Pod::default(), "x");
     let decisions = [
         Ok(Decision::Inject(patch)),
         Ok(Decision::Already),
         Ok(Decision::NotAsked),
         Ok(Decision::Refuse("no".into())),
+        Err(Trouble::Busy),
         Err(Trouble::Starting),
         Err(Trouble::Unreadable("rubbish".into())),
         Err(Trouble::Unknown("no".into())),
@@ -68,10 +77,9 @@ fn a_refusal_says_why() {
 
 #[test]
 fn under_ignore_the_pod_says_why_it_has_no_sidecar() {
-    let question = pod();
     let reason = "x".repeat(400);
-    let (answer, counts) = answer(Policy::Ignore, &question, Ok(Decision::Refuse(reason.clone())));
-    let pod = patched_pod(&question, &answer);
+    let (answer, counts) = answer(Policy::Ignore, &pod(), Ok(Decision::Refuse(reason.clone())));
+    let pod = patched_pod(&answer);
     assert_eq!(pod["metadata"]["annotations"]["evenkeel.dev/not-injected"], reason);
     let warning = answer["response"]["warnings"][0].as_str().expect("a warning");
     assert!(warning.starts_with("made without a sidecar: xxx") && warning.len() <= 256);
@@ -83,4 +91,15 @@ fn rubbish_is_told_from_questions() {
     for body in ["", "{", "[]", "{}", r#"{"request":null}"#, r#"{"request":{}}"#, r#"{"request":{"uid":7}}"#, "\u{0}"] {
         assert!(matches!(Question::read(body.as_bytes()), Err(Trouble::Unreadable(_))), "{body:?}");
     }
+}
+
+#[test]
+fn what_reaches_paths_and_logs_is_short_and_harmless() {
+    let (long, object) = ("x".repeat(1000), object());
+    for (uid, namespace) in [(&*long, "shop"), ("u-1", "../.."), ("u-1", "shop/pods/x?"), ("u-1", &*long)] {
+        assert!(asked(uid, namespace, "CREATE", "pods", &object).is_err(), "{uid} {namespace}");
+    }
+    let body = json!({ "request": long }).to_string();
+    let Err(Trouble::Unreadable(problem)) = Question::read(body.as_bytes()) else { panic!("it is no question") };
+    assert!(problem.chars().count() <= MAX_PROBLEM, "{problem}");
 }

@@ -5,10 +5,10 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Body as _, Bytes, Incoming},
+    body::{Bytes, Incoming},
     header::{CONNECTION, HeaderValue},
     server::conn::http1,
     service::service_fn,
@@ -16,15 +16,22 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+    sync::Notify,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
-use super::{handler::Handler, review::Policy};
-use crate::admin::{TEXT, respond};
+use super::{
+    body::{self, ROOM},
+    handler::Handler,
+    review::{Policy, Question},
+};
+use crate::{
+    admin::{TEXT, respond},
+    guests::{Guest, Guests},
+};
 
 /// An API server keeps 25 idle ones, and opens more only while they are busy.
 const CONNECTIONS: usize = 512;
@@ -32,13 +39,8 @@ const CONNECTIONS: usize = 512;
 const BEGINNING: Duration = Duration::from_secs(5);
 /// An idle connection is the client's to close, which Go does after 90 s: who closes first can cut off a question on its way.
 const IDLE: Duration = Duration::from_secs(150);
-/// The longest that a body may take.
-const BODY: Duration = Duration::from_secs(3);
-/// The API server takes 3 MiB from its clients, and adds little.
-const LARGEST_BODY: usize = 4 << 20;
-/// Almost every pod. What is larger waits for one of a few places, so that memory is bounded.
-const SMALL_BODY: usize = 64 << 10;
-const LARGE_BODIES: usize = 8;
+/// The longest head of a question.
+const LARGEST_HEAD: usize = 64 << 10;
 /// After this a connection is asked to end with its next answer, so that questions spread over replicas that came later.
 const OLD: Duration = Duration::from_secs(600);
 /// After this it is ended.
@@ -62,21 +64,20 @@ struct Shared {
     handler: Arc<Handler>,
     draining: CancellationToken,
     answering: TaskTracker,
-    large: Semaphore,
 }
 
 impl Server {
     /// Accepts until the process ends.
     pub(super) async fn run(self) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
-        let large = Semaphore::new(LARGE_BODIES);
+        let guests = Guests::new(CONNECTIONS, ROOM);
         let (handler, draining, answering) = (self.handler, self.draining, self.answering);
-        let shared = Arc::new(Shared { handler, draining, answering, large });
+        let shared = Arc::new(Shared { handler, draining, answering });
         loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return }; // it is never closed
             match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(connection(stream, self.acceptor.clone(), Arc::clone(&shared), permit));
+                Ok((stream, peer)) => {
+                    if let Some(guest) = guests.admit(peer.ip()) {
+                        tokio::spawn(connection(stream, self.acceptor.clone(), Arc::clone(&shared), guest));
+                    }
                 }
                 Err(error) => {
                     warn!(%error, "A connection of the webhook could not be accepted.");
@@ -87,54 +88,61 @@ impl Server {
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>, _permit: OwnedSemaphorePermit) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>, guest: Guest) {
     let _ = stream.set_nodelay(true); // an answer is one small write
-    let stream = match timeout(BEGINNING, acceptor.accept(stream)).await {
+    let handshake = tokio::select! {
+        handshake = timeout(BEGINNING, acceptor.accept(stream)) => handshake,
+        () = guest.ended() => return,
+    };
+    let stream = match handshake {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return debug!(%error, "A handshake failed."),
         Err(_) => return debug!("A handshake took too long."),
     };
-    if let Err(error) = serve(TokioIo::new(stream), shared).await {
+    if let Err(error) = serve(TokioIo::new(stream), shared, guest).await {
         debug!(%error, "A connection of the webhook broke.");
     }
 }
 
-async fn serve<I>(stream: I, shared: Arc<Shared>) -> hyper::Result<()>
+async fn serve<I>(stream: I, shared: Arc<Shared>, guest: Guest) -> hyper::Result<()>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {
     let (since, asked) = (Instant::now(), Arc::new(Notify::new()));
-    let begun = Arc::clone(&asked);
+    let (begun, guest) = (Arc::clone(&asked), Arc::new(guest));
+    let asking = Arc::clone(&guest);
     let service = service_fn(move |request| {
         begun.notify_one();
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(shared.respond(request, since).await) }
+        let (shared, guest) = (Arc::clone(&shared), Arc::clone(&asking));
+        async move { Ok::<_, Infallible>(shared.respond(request, since, &guest).await) }
     });
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(SMALL_BODY);
+    server.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(LARGEST_HEAD);
     let mut connection = pin!(server.serve_connection(stream, service));
     tokio::select! {
         result = &mut connection => return result,
         () = sleep(BEGINNING) => return Ok(()), // nothing was asked
+        () = guest.ended() => return Ok(()),
         () = asked.notified() => {}
     }
     tokio::select! {
         result = &mut connection => result,
+        () = guest.ended() => Ok(()),
         () = sleep_until(since + OLDEST) => Ok(()),
     }
 }
 
 impl Shared {
-    async fn respond(&self, request: Request<Incoming>, since: Instant) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: Request<Incoming>, since: Instant, guest: &Guest) -> Response<Full<Bytes>> {
         let _answering = self.answering.token();
-        let mut response = self.answer(request).await;
+        let mut response = self.answer(request, guest).await;
         if self.draining.is_cancelled() || since.elapsed() > OLD {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, guest: &Guest) -> Response<Full<Bytes>> {
         let start = Instant::now();
         let Some(policy) = Policy::of_path(request.uri().path()) else {
             return respond(StatusCode::NOT_FOUND, TEXT, "there are /inject/fail and /inject/ignore\n");
@@ -142,35 +150,13 @@ impl Shared {
         if request.method() != Method::POST {
             return respond(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only POST\n");
         }
-        let body = match timeout(BODY, self.read(request.into_body())).await {
-            Ok(body) => body,
-            Err(_) => Err(format!("it did not come within {BODY:?}")),
-        };
-        let bytes = body.as_ref().map(|(bytes, _)| bytes.as_slice()).map_err(Clone::clone);
-        let answer = self.handler.answer(policy, bytes).await;
+        let body = body::read(request.into_body(), guest).await;
+        let _busy = guest.busy();
+        // Of what was sent the question keeps little, while it waits for what is to be looked up.
+        let question = body.and_then(|bytes| Question::read(&bytes));
+        let answer = self.handler.answer(policy, question).await;
         self.handler.metrics.admission_took(start.elapsed());
         respond(StatusCode::OK, "application/json", answer.to_string())
-    }
-
-    /// Reads a body. A large one has one of few places as long as it is in memory.
-    async fn read(&self, mut body: Incoming) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), String> {
-        let (mut bytes, mut place) = (Vec::new(), None);
-        if body.size_hint().lower() > LARGEST_BODY as u64 {
-            return Err(format!("it has more than {LARGEST_BODY} bytes"));
-        }
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| error.to_string())?;
-            let Ok(data) = frame.into_data() else { continue };
-            let length = bytes.len() + data.len();
-            if length > LARGEST_BODY {
-                return Err(format!("it has more than {LARGEST_BODY} bytes"));
-            }
-            if length > SMALL_BODY && place.is_none() {
-                place = self.large.acquire().await.ok(); // it is never closed
-            }
-            bytes.extend_from_slice(&data);
-        }
-        Ok((bytes, place))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     inject::{Resources, Settings},
     metrics::Metrics,
     options::ProxyOptions,
-    webhook::lookup::Lookup,
+    webhook::{body::LARGEST_BODY, lookup::Lookup},
 };
 
 /// A server whose API server is not there.
@@ -26,12 +26,18 @@ fn shared() -> Arc<Shared> {
     let lookup = Lookup::new(context, BTreeSet::new());
     let handler = Arc::new(Handler { lookup, settings, metrics, synced: AtomicBool::new(true) });
     let (draining, answering) = (CancellationToken::new(), TaskTracker::new());
-    Arc::new(Shared { handler, draining, answering, large: Semaphore::new(1) })
+    Arc::new(Shared { handler, draining, answering })
 }
 
 fn connect(shared: &Arc<Shared>) -> DuplexStream {
+    visit(shared, &Guests::new(CONNECTIONS, ROOM), [127, 0, 0, 1])
+}
+
+/// From that peer.
+fn visit(shared: &Arc<Shared>, guests: &Arc<Guests>, peer: [u8; 4]) -> DuplexStream {
     let (client, server) = duplex(1 << 20);
-    tokio::spawn(serve(TokioIo::new(server), Arc::clone(shared)));
+    let guest = guests.admit(peer.into()).expect("a place");
+    tokio::spawn(serve(TokioIo::new(server), Arc::clone(shared), guest));
     client
 }
 
@@ -150,4 +156,26 @@ async fn at_the_end_connections_are_asked_to_close_with_an_answer() {
         shared.draining.cancel();
     }
     assert_eq!(stream.read_to_end(&mut Vec::new()).await.ok(), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_and_stalled_bodies_of_one_peer_make_nobody_wait() {
+    let (shared, start) = (shared(), Instant::now());
+    let (guests, question) = (Guests::new(8, ROOM), review(&json!({ "padding": "x".repeat(100_000) })));
+    let mut hostile = Vec::new();
+    for _ in 0..8 {
+        let mut stream = visit(&shared, &guests, [10, 0, 0, 1]);
+        let head = format!("POST /inject/fail HTTP/1.1\r\nhost: x\r\ncontent-length: {LARGEST_BODY}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("it is read");
+        stream.write_all(&vec![b' '; 1 << 20]).await.expect("it is read");
+        hostile.push(stream);
+    }
+    for _ in 0..3 {
+        let mut stream = visit(&shared, &guests, [10, 0, 0, 2]);
+        send(&mut stream, "POST /inject/fail", &question).await;
+        let (_, body) = receive(&mut stream).await;
+        assert!(body.contains(r#""allowed":true"#), "{body}");
+    }
+    assert!(start.elapsed().as_secs() < 1, "{:?}", start.elapsed());
+    assert_eq!(hostile[0].read_to_end(&mut Vec::new()).await.ok(), Some(0), "the oldest had to go");
 }

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use evenkeel_crds::BalancerPool;
 use evenkeel_operator::{
     cluster,
-    inject::{Decision, PoolState, admit, pools_to_look_up},
+    inject::{Decision, Pod as Asking, PoolState, admit, pools_to_look_up},
 };
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -57,11 +57,12 @@ fn results(case: &Path) -> BTreeMap<&'static str, String> {
     strict::<Pod>(pod.clone(), case);
     let pools = pools(case);
     let state = |name: &str| pools.get(name).cloned().unwrap_or(PoolState::Missing);
-    let look = |pod: &Value| admit(pod, NAMESPACE, state, &settings());
+    let read = |pod: &Value| serde_json::from_value::<Asking>(pod.clone()).expect("any JSON is a pod");
+    let look = |pod: &Value| admit(&read(pod), NAMESPACE, state, &settings());
     let mut results = BTreeMap::new();
     match look(&pod) {
         Decision::Inject(patch) => {
-            assert!(!pools_to_look_up(&pod).is_empty(), "{}: its pools are looked up", case.display());
+            assert!(!pools_to_look_up(&read(&pod)).is_empty(), "{}: its pools are looked up", case.display());
             let injected = apply(&patch, &pod);
             strict::<Pod>(injected.clone(), case);
             assert_eq!(look(&injected), Decision::Already, "{}", case.display());
