@@ -22,8 +22,9 @@ pub const FLEET_KEY: &str = "fleet.json";
 pub const MAX_BYTES: usize = 800 * 1024;
 /// Endpoints above this are compressed: below it a human can read them, above it etcd keeps too much.
 const GZIP_FROM_BYTES: usize = 32 * 1024;
-/// What compressed endpoints may unpack to: 25 times as much as the 40,000 endpoints that fit into a table.
-const MAX_UNPACKED_BYTES: u64 = 64 * 1024 * 1024;
+/// What compressed endpoints may unpack to: three times the 40,000 endpoints that fit into a table. Who writes a ConfigMap
+/// chooses what is in it, and each row takes three times its bytes in memory.
+pub const MAX_UNPACKED_BYTES: usize = 8 * 1024 * 1024;
 
 /// A table as it travels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,10 +72,12 @@ pub enum TableError {
     #[error("{0}")]
     Value(String),
     /// Too large for a ConfigMap.
-    #[error("the table has {bytes} bytes, {MAX_BYTES} at most fit; split the pool")]
+    #[error("the table has {bytes} bytes, {limit} at most fit; split the pool")]
     TooLarge {
-        /// Its size.
+        /// Its size, packed or not.
         bytes: usize,
+        /// What fits.
+        limit: usize,
     },
 }
 
@@ -93,13 +96,16 @@ impl Parts {
         parts.data.insert(POLICY_KEY.into(), to_json(POLICY_KEY, &table.policy)?);
         parts.data.insert(FLEET_KEY.into(), to_json(FLEET_KEY, &table.fleet)?);
         let endpoints = to_json(ENDPOINTS_KEY, &table.endpoints)?;
+        if endpoints.len() > MAX_UNPACKED_BYTES {
+            return Err(TableError::TooLarge { bytes: endpoints.len(), limit: MAX_UNPACKED_BYTES });
+        }
         if endpoints.len() > GZIP_FROM_BYTES {
             parts.binary_data.insert(ENDPOINTS_KEY.into(), ByteString(gzip(endpoints.as_bytes())?));
         } else {
             parts.data.insert(ENDPOINTS_KEY.into(), endpoints);
         }
         match parts.bytes() {
-            bytes if bytes > MAX_BYTES => Err(TableError::TooLarge { bytes }),
+            bytes if bytes > MAX_BYTES => Err(TableError::TooLarge { bytes, limit: MAX_BYTES }),
             _ => Ok(parts),
         }
     }
@@ -191,9 +197,9 @@ fn gzip(bytes: &[u8]) -> Result<Vec<u8>, TableError> {
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, TableError> {
     let mut decoder = GzDecoder::new(bytes);
     let mut unpacked = Vec::new();
-    let read = decoder.by_ref().take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut unpacked);
+    let read = decoder.by_ref().take(MAX_UNPACKED_BYTES as u64 + 1).read_to_end(&mut unpacked);
     read.map_err(|error| malformed(ENDPOINTS_KEY, &error))?;
-    if unpacked.len() as u64 > MAX_UNPACKED_BYTES {
+    if unpacked.len() > MAX_UNPACKED_BYTES {
         return Err(malformed(ENDPOINTS_KEY, &format_args!("unpacks to more than {MAX_UNPACKED_BYTES} bytes")));
     }
     match decoder.into_inner() {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use evenkeel_crds::table::{ENDPOINTS_KEY, FLEET_KEY, POLICY_KEY, Parts, TableError};
+use evenkeel_crds::table::{ENDPOINTS_KEY, FLEET_KEY, MAX_UNPACKED_BYTES, POLICY_KEY, Parts, TableError};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
@@ -86,7 +86,7 @@ fn damaged_gzip_is_refused() {
 
 #[test]
 fn a_gzip_bomb_is_refused_before_it_unpacks() {
-    let spaces = vec![b' '; 65 << 20];
+    let spaces = vec![b' '; MAX_UNPACKED_BYTES + 1];
     let bomb = gzip(&spaces);
     assert!(bomb.len() < 100_000, "fits into a ConfigMap: {}", bomb.len());
     let begin = Instant::now();
