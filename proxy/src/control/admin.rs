@@ -1,15 +1,15 @@
 //! The admin port: probes, metrics, status.
 
-use std::{cell::RefCell, convert::Infallible, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, convert::Infallible, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{net::TcpListener, time::timeout};
 
-use super::{Control, Status, metrics};
+use super::{Control, Status, guests::Guests, metrics};
 use crate::shared::Stage;
 
 /// Nobody who asks here needs longer for one connection.
@@ -19,15 +19,12 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// A startup probe is answered when all is there, so that no time is lost between two probes; the kubelet waits 3 s.
 const START_WAIT: Duration = Duration::from_secs(2);
 const PLAIN: &str = "text/plain; charset=utf-8";
-/// Probes, scrapes and a few people.
-const MAX_CONNECTIONS: usize = 64;
 
 pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut guests = Guests::default();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "the admin port cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -35,8 +32,7 @@ pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) 
             }
         };
         let control = Rc::clone(&control);
-        tokio::task::spawn_local(async move {
-            let _place = place;
+        let connection = tokio::task::spawn_local(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 let control = &control;
                 async move {
@@ -51,6 +47,7 @@ pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) 
             // A probe that leaves early, or an idle connection cut off, is nobody's concern.
             let _ = timeout(CONNECTION_LIMIT, builder.serve_connection(TokioIo::new(stream), service)).await;
         });
+        guests.welcome(peer.ip(), connection.abort_handle());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The control thread: takes tables in, puts them in force, answers the admin port, leads the process to its end.
 
 mod admin;
+mod guests;
 mod listeners;
 mod metrics;
 mod pool;
