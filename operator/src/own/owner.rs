@@ -134,8 +134,14 @@ impl Owner {
     async fn bring_about(&self, view: &View, memory: &mut Memory) -> Result<Option<Duration>, Error> {
         let (mut findings, mut failure) = (OwnFindings::default(), None);
         let mut wait = memory.held.then_some(WHILE_OBSTRUCTED);
+        let mut unknown_role = false;
         for kind in Kind::OWNED {
-            let wanted = memory.desired.iter().find(|desired| desired.kind == kind);
+            if kind == Kind::RoleBinding && unknown_role {
+                continue;
+            }
+            // Somebody else's Role may hold any rights of his: whoever may write pools must not bind those.
+            let may_bind = kind != Kind::RoleBinding || !findings.conflicts.contains(&Kind::Role);
+            let wanted = memory.desired.iter().find(|desired| desired.kind == kind).filter(|_| may_bind);
             let outcome = match wanted {
                 Some(wanted) => self.writer.ensure(view, wanted, memory.applied.get(&kind)).await,
                 None => self.writer.remove(view, kind).await,
@@ -151,6 +157,7 @@ impl Owner {
                 }
                 Err(error @ Error::NotLeading(_)) => return Err(error),
                 Err(error) => {
+                    unknown_role |= kind == Kind::Role;
                     self.state().rollouts.release(&view.key);
                     findings.refused.get_or_insert(error.to_string());
                     failure = Some(error);

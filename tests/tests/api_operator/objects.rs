@@ -176,6 +176,24 @@ async fn a_service_of_others_is_left_alone_and_the_rest_is_made() {
 }
 
 #[tokio::test]
+async fn a_role_of_others_is_bound_to_nobody() {
+    let Some(stage) = Stage::shared() else { return };
+    let space = stage.space("foreign-role").await;
+    let mut pool = pool("web", &[("metal", 1, metal("192.0.2.1"))]);
+    pool["spec"]["proxy"] = json!({ "mode": "Sidecar" });
+    pool["spec"]["listener"] = json!({ "port": 8080 });
+    space.create::<BalancerPool>(pool).await;
+    eventually("it is bound", || async { space.get::<RoleBinding>(NAME).await }).await;
+    let rule = json!({ "apiGroups": [""], "resources": ["secrets"], "verbs": ["get"] });
+    let taken = json!({ "metadata": { "ownerReferences": null }, "rules": [rule] });
+    space.patch::<Role>(NAME, &taken).await;
+    eventually("nobody has those rights", || async { space.get::<RoleBinding>(NAME).await.is_none().then_some(()) })
+        .await;
+    let message = space.condition("web", "Accepted", "False", "NameConflict").await;
+    assert!(message.contains("Role evenkeel-web exists"), "{message}");
+}
+
+#[tokio::test]
 async fn deleting_the_pool_deletes_all_that_it_owns() {
     let Some(stage) = Stage::shared() else { return };
     let space = stage.space("garbage").await;
