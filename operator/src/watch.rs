@@ -8,7 +8,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         apps::v1::Deployment,
-        core::v1::{ConfigMap, Pod, Service, ServiceAccount},
+        core::v1::{Service, ServiceAccount},
         discovery::v1::EndpointSlice,
         policy::v1::PodDisruptionBudget,
         rbac::v1::{Role, RoleBinding},
@@ -85,9 +85,9 @@ impl Watches {
         self.watch::<BalancerPool, _>(PoolSource, scope, all.clone());
         self.watch::<Service, _>(ServiceSource, scope, all.clone());
         self.watch::<EndpointSlice, _>(SliceSource, scope, all.clone().labels(labels::SERVICE_NAME));
-        self.watch::<Pod, _>(PodSource, scope, all.clone().labels(&sidecar_selector()));
+        self.watch_plain(PodSource, scope, all.clone().labels(&sidecar_selector()));
         let owned = all.labels(&owned_selector());
-        self.watch::<ConfigMap, _>(MapSource, scope, owned.clone());
+        self.watch_plain(MapSource, scope, owned.clone());
         self.watch::<Deployment, _>(OwnedSource::new(Kind::Deployment), scope, owned.clone());
         self.watch_metadata::<ServiceAccount>(Kind::ServiceAccount, scope, owned.clone());
         self.watch_metadata::<Role>(Kind::Role, scope, owned.clone());
@@ -114,19 +114,23 @@ impl Watches {
         );
     }
 
-    /// Without a guard, which would ask for whole objects: metadata has one form for all kinds and is always readable.
+    /// Without a guard, which holds a whole object twice before it is read: metadata has one form for all kinds, and the other
+    /// objects read so, which users may make as large as they like, are readable whatever is in them.
+    fn watch_plain<S>(&mut self, source: S, scope: &Scope, config: watcher::Config)
+    where
+        S: Source,
+        S::Object: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+    {
+        let api: Api<S::Object> = self.api(scope);
+        let stream = watcher::watcher(api, config).backoff(Again::default());
+        self.follow(source, scope, stream.map(|event| event.map(|event| map_event(event, Ok))));
+    }
+
     fn watch_metadata<K>(&mut self, kind: Kind, scope: &Scope, config: watcher::Config)
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + 'static,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + 'static,
     {
-        let api: Api<PartialObjectMeta<K>> = self.api(scope);
-        let stream = watcher::watcher(api, config).backoff(Again::default());
-        self.follow(OwnedSource::new(kind), scope, stream.map(|event| event.map(|event| map_event(event, Ok))));
+        self.watch_plain(OwnedSource::<PartialObjectMeta<K>>::new(kind), scope, config);
     }
 
     fn api<K: Resource<DynamicType = (), Scope = NamespaceResourceScope>>(&self, scope: &Scope) -> Api<K> {

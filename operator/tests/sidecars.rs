@@ -6,12 +6,11 @@ use std::{fs, time::Instant};
 
 use evenkeel_crds::{BalancerPool, api::ProxyMode};
 use evenkeel_operator::{
-    cluster::{PodSource, PoolSource, SidecarPod, World},
+    cluster::{PodSource, PoolSource, SidecarPod, WatchedPod, World},
     findings::{InForce, ProxyEndpoint},
     key::Key,
     report::{Followed, Progress},
 };
-use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 const PODS: u64 = 5_000;
@@ -66,7 +65,7 @@ fn five_thousand_pods_cost_little_memory_and_time() {
     let mut world = World::default();
     world.absorb(&PoolSource, pool());
     let absorb = |world: &mut World, number: u64| {
-        let pod: Pod = serde_json::from_value(pod(number)).expect("a pod");
+        let pod: WatchedPod = serde_json::from_value(pod(number)).expect("a pod");
         world.absorb(&PodSource, pod)
     };
     absorb(&mut world, 0); // what reading one needs is there from then on

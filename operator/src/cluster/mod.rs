@@ -3,6 +3,7 @@
 mod cache;
 mod index;
 mod observed;
+mod pod;
 mod sidecar;
 mod source;
 mod view;
@@ -11,6 +12,7 @@ mod world;
 pub use cache::{Cache, Change, Scope, Version};
 pub use index::{Index, Reference};
 pub use observed::{DeploymentState, Observed};
+pub use pod::{NamedContainer, PodContainers, PodState, WatchedPod};
 pub use sidecar::{PodSource, Sidecar, SidecarPod, sidecar_selector};
 pub use source::{
     MapSource, Observable, OwnedSource, PoolSource, ServiceSource, SliceSource, Source, object_key, owned_selector,

@@ -2,16 +2,14 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use super::{Cache, Change, NamedContainer, Source, Wake, WatchedPod, World};
+use crate::{key::Key, kind::Kind};
 use evenkeel_crds::{
     address::{self, Scope},
     api::ProxyMode,
     names::{SIDECAR_CONTAINER, annotations, labels},
     sidecar::pools_of,
 };
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod};
-
-use super::{Cache, Change, Source, Wake, World};
-use crate::{key::Key, kind::Kind};
 
 /// What is kept of such a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub struct SidecarPod {
 /// Whether a pod has its sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sidecar {
-    /// It has none, for the reason that the webhook gave, if it was asked.
+    /// It has none, for the reason that the webhook gave, if it was asked: the first [`MAX_REASON`] characters of it.
     Missing(Option<Box<str>>),
     /// It starts, or does not get on.
     Unready,
@@ -39,18 +37,20 @@ pub enum Sidecar {
     Ready,
 }
 
-impl From<Pod> for SidecarPod {
-    fn from(pod: Pod) -> Self {
+/// The webhook gives no longer ones, and anybody may write that annotation.
+const MAX_REASON: usize = 1_500;
+
+impl From<WatchedPod> for SidecarPod {
+    fn from(pod: WatchedPod) -> Self {
         let annotation = |name| pod.metadata.annotations.as_ref().and_then(|all| all.get(name)).map(String::as_str);
         let pools = annotation(annotations::POOLS).and_then(|value| pools_of(value).ok()).unwrap_or_default();
-        let status = pod.status.as_ref();
-        let address = status.and_then(|status| status.pod_ip.as_deref()?.parse().ok());
+        let address = pod.status.pod_ip.as_deref().and_then(|address| address.parse().ok());
         let sidecar = match () {
-            () if !has_container(&pod) => Sidecar::Missing(annotation(annotations::NOT_INJECTED).map(Box::from)),
+            () if !has_container(&pod) => Sidecar::Missing(annotation(annotations::NOT_INJECTED).map(shortened)),
             () if is_ready(&pod) => Sidecar::Ready,
             () => Sidecar::Unready,
         };
-        let finished = matches!(status.and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"));
+        let finished = matches!(pod.status.phase.as_deref(), Some("Succeeded" | "Failed"));
         Self {
             pools: pools.into_iter().map(Box::from).collect(),
             // One that the operator connects to: whoever writes the status of pods must not choose it freely.
@@ -62,18 +62,23 @@ impl From<Pod> for SidecarPod {
     }
 }
 
-/// A native sidecar is an init container; one that is written by hand may be an ordinary one.
-fn has_container(pod: &Pod) -> bool {
-    let is_sidecar = |container: &Container| container.name == SIDECAR_CONTAINER;
-    let Some(spec) = &pod.spec else { return false };
-    spec.init_containers.iter().flatten().chain(&spec.containers).any(is_sidecar)
+fn shortened(reason: &str) -> Box<str> {
+    reason.char_indices().nth(MAX_REASON).map_or(reason, |(end, _)| &reason[..end]).into()
 }
 
-fn is_ready(pod: &Pod) -> bool {
-    let is_ready = |status: &ContainerStatus| status.name == SIDECAR_CONTAINER && status.ready;
-    let Some(status) = &pod.status else { return false };
-    let statuses = [&status.init_container_statuses, &status.container_statuses];
-    statuses.into_iter().flatten().flatten().any(is_ready)
+/// A native sidecar is an init container; one that is written by hand may be an ordinary one.
+fn has_container(pod: &WatchedPod) -> bool {
+    let all = [&pod.spec.init_containers, &pod.spec.containers];
+    all.into_iter().flatten().any(is_sidecar)
+}
+
+fn is_ready(pod: &WatchedPod) -> bool {
+    let all = [&pod.status.init_container_statuses, &pod.status.container_statuses];
+    all.into_iter().flatten().any(|status| is_sidecar(status) && status.ready)
+}
+
+fn is_sidecar(container: &NamedContainer) -> bool {
+    container.name == SIDECAR_CONTAINER
 }
 
 impl SidecarPod {
@@ -101,14 +106,14 @@ pub fn sidecar_selector() -> String {
 pub struct PodSource;
 
 impl Source for PodSource {
-    type Object = Pod;
+    type Object = WatchedPod;
     type Held = SidecarPod;
 
     fn kind(&self) -> Kind {
         Kind::Pod
     }
 
-    fn hold(&self, object: Pod) -> SidecarPod {
+    fn hold(&self, object: WatchedPod) -> SidecarPod {
         object.into()
     }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::cluster::PoolSource;
 
 /// A pod with a ready native sidecar that serves `web`; `change` makes it another one.
-fn pod(version: u32, change: impl FnOnce(&mut Value)) -> Pod {
+fn pod(version: u32, change: impl FnOnce(&mut Value)) -> WatchedPod {
     let mut pod = json!({
         "metadata": {
             "name": "app-1", "namespace": "shop", "uid": "u1", "resourceVersion": version.to_string(),
@@ -90,6 +90,29 @@ fn a_sidecar_is_known_by_its_container_and_is_as_ready_as_that() {
     for (name, change, expected) in cases {
         assert_eq!(SidecarPod::from(pod(1, change)).sidecar, expected, "{name}");
     }
+}
+
+#[test]
+fn nothing_else_of_a_pod_is_held() {
+    let large = |pod: &mut Value| {
+        pod["spec"]["containers"][0]["env"] = json!([{ "name": "A", "value": "1" }]);
+        pod["metadata"]["annotations"]["other"] = json!("x".repeat(200_000));
+        pod["metadata"]["managedFields"] = json!([{ "fieldsV1": { "f:spec": {} } }]);
+    };
+    let pod = pod(1, large);
+    let kept: Vec<_> = pod.metadata.annotations.iter().flatten().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(kept, [annotations::POOLS], "of the annotations those that are ours");
+    assert_eq!((pod.metadata.managed_fields, pod.metadata.labels), (None, None));
+}
+
+#[test]
+fn a_reason_that_somebody_wrote_is_cut_to_what_the_webhook_writes() {
+    let refused = |pod: &mut Value| {
+        pod["spec"]["initContainers"] = json!([]);
+        pod["metadata"]["annotations"][annotations::NOT_INJECTED] = json!("é".repeat(MAX_REASON + 1));
+    };
+    let Sidecar::Missing(Some(reason)) = SidecarPod::from(pod(1, refused)).sidecar else { panic!("not missing") };
+    assert_eq!(reason.chars().count(), MAX_REASON);
 }
 
 #[test]
