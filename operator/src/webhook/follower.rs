@@ -15,8 +15,9 @@ use super::{
 };
 use crate::clock::unix_now;
 
-/// A new replica is ready when the API server trusts its certificate; or after this, since a configuration that is not there, or
-/// that nobody may change, must not keep it from all its other work.
+/// A new replica is ready when the API server trusts its certificate; or after this, since a configuration or a Secret that is
+/// not there, or that nobody may change, must not keep it from all its other work. In a rollout that switches injection on, an
+/// old replica leads, which makes no certificates; and it stays until a new one is ready.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Takes certificates into use.
@@ -63,15 +64,15 @@ impl Follower {
     /// Looks at what is offered; says when to look again.
     fn look(&mut self, seen: &Seen) -> Option<Instant> {
         let now = Instant::now();
+        self.state.ready_at.get_or_insert(now + PATIENCE);
         let then = self.offered(seen).and_then(|kept| self.consider(&kept, seen, now));
-        match self.state.ready_at {
-            Some(at) if at <= now => {
-                self.ready.send_replace(true);
-                then
-            }
-            Some(at) => Some(then.map_or(at, |then| then.min(at))),
-            None => then,
+        if let Some(at) = self.state.ready_at.filter(|at| *at > now) {
+            return Some(then.map_or(at, |then| then.min(at)));
         }
+        if !self.ready.send_replace(true) && self.state.in_use.is_none() {
+            warn!("The webhook has no certificate yet; this replica does its other work meanwhile.");
+        }
+        then
     }
 
     fn consider(&mut self, kept: &Kept, seen: &Seen, now: Instant) -> Option<Instant> {
@@ -94,9 +95,10 @@ impl Follower {
             Err(error) => return warn!(%error, "The webhook's certificate cannot be used."),
         }
         info!(until = kept.facts.leaf.until, "The webhook has a certificate.");
-        // What is trusted at the first look was trusted before.
-        let patience = if is_trusted { Duration::ZERO } else { PATIENCE };
-        self.state.ready_at.get_or_insert(now + patience);
+        // What is trusted when it is first seen was trusted before.
+        if is_trusted && self.state.in_use.is_none() {
+            self.state.ready_at = self.state.ready_at.map(|at| at.min(now));
+        }
         self.state.in_use = Some(offered);
     }
 

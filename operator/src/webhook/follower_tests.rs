@@ -87,6 +87,16 @@ async fn a_configuration_that_is_not_there_keeps_nobody_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_that_nobody_makes_keeps_nobody_for_long() {
+    let ((first, served), replica) = (secret(), Replica::start());
+    assert_eq!(replica.after(PATIENCE / 2).await, (None, false));
+    assert_eq!(replica.after(PATIENCE / 2).await, (None, true), "an old replica leads until this one is ready");
+    replica.trust(&[&first]);
+    replica.offer(&first);
+    assert_eq!(replica.after(NOW).await, (served, true), "as soon as there is one");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_authority_is_waited_for_until_it_is_trusted() {
     let ((first, old), (second, new), replica) = (secret(), secret(), Replica::start());
     replica.trust(&[&first]);
