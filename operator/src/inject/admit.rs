@@ -77,7 +77,7 @@ pub fn admit(pod: &Pod, namespace: &str, state: impl Fn(&str) -> PoolState, sett
         Resources::default()
     });
     let tables = pod.token_volume().map_or(Tables::Mounted, |token| Tables::Watched { token });
-    let sidecar = Sidecar { namespace, pools: &pools, tables };
+    let sidecar = Sidecar { namespace, pools: &pools, tables, user_is_named: pod.names_user() };
     let volumes = sidecar.volumes();
     problems.extend(problems_of_volumes(pod, &volumes));
     if problems.is_empty() {

@@ -16,6 +16,9 @@ const TABLES_PATH: &str = "/etc/evenkeel/tables";
 /// The longest name of a volume.
 const MAX_VOLUME_NAME: usize = 63;
 
+/// Who runs the program in its image.
+const USER: u32 = 65532;
+
 /// How a sidecar gets its tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Tables<'a> {
@@ -34,6 +37,8 @@ pub(super) struct Sidecar<'a> {
     pub(super) namespace: &'a str,
     pub(super) pools: &'a [&'a str],
     pub(super) tables: Tables<'a>,
+    /// Whether the pod says as which user its containers run.
+    pub(super) user_is_named: bool,
 }
 
 impl Sidecar<'_> {
@@ -53,22 +58,32 @@ impl Sidecar<'_> {
             // The next container waits for this one: it finds every pool with its table.
             "startupProbe": probe("/startupz", 1, 3, 60),
             "livenessProbe": probe("/livez", 10, 5, 3),
-            "readinessProbe": probe("/readyz", 1, 1, 2),
-            "securityContext": {
-                "runAsNonRoot": true,
-                "runAsUser": 65532,
-                "runAsGroup": 65532,
-                "allowPrivilegeEscalation": false,
-                "readOnlyRootFilesystem": true,
-                "capabilities": { "drop": ["ALL"] },
-                "seccompProfile": { "type": "RuntimeDefault" },
-            },
+            // It tells nothing that the two others do not, and failing takes the application out of service: so a busy node
+            // that answers late for some seconds must not be enough.
+            "readinessProbe": probe("/readyz", 5, 5, 3),
+            "securityContext": self.security(),
             "volumeMounts": self.mounts(),
         });
         if let Some(policy) = settings.pull_policy {
             container["imagePullPolicy"] = json!(policy.as_str());
         }
         container
+    }
+
+    /// As the user that the pod names: where all containers have one user, the kubelet makes the token's file his alone, and one
+    /// container with another user would open it to all.
+    fn security(&self) -> Value {
+        let mut context = json!({
+            "runAsNonRoot": true,
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": { "drop": ["ALL"] },
+            "seccompProfile": { "type": "RuntimeDefault" },
+        });
+        if !self.user_is_named {
+            (context["runAsUser"], context["runAsGroup"]) = (json!(USER), json!(USER));
+        }
+        context
     }
 
     /// The volumes that it brings along.

@@ -3,12 +3,12 @@
 use evenkeel_crds::{
     address::Scope,
     api::ProxyMode,
-    conditions::ACCEPTED,
+    conditions::{ACCEPTED, PROGRAMMED, reasons},
     names,
     table::{Parts, Policy},
     translate::{Inputs, ProblemKind, translate},
 };
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::Condition};
 
 use crate::{cluster::Pool, ownership::Ownership};
 
@@ -32,6 +32,8 @@ pub enum PoolState {
     OtherMode(ProxyMode),
     /// It never had a table, and will have none before somebody corrects it.
     Refused(String),
+    /// It has a table that its sidecars may not read, before somebody removes what is in the way.
+    Blocked(String),
 }
 
 impl PoolState {
@@ -47,11 +49,8 @@ impl PoolState {
             return Self::OtherMode(pool.mode());
         }
         match (problem(pool), table) {
-            (None, None) => match condition(pool) {
-                Some(message) => Self::Refused(message),
-                None => Self::Usable { port: port(pool) },
-            },
-            (None, Some(_)) => Self::Usable { port: port(pool) },
+            (None, None) => refusal(pool).map_or(Self::Usable { port: port(pool) }, Self::Refused),
+            (None, Some(table)) => obstacle(pool, table).map_or(Self::Usable { port: port(pool) }, Self::Blocked),
             (Some(problem), table) => match table.and_then(policy) {
                 Some(policy) => Self::Usable { port: policy.listener.bind_port }, // the last good policy is in force
                 None => Self::Refused(problem),
@@ -83,6 +82,9 @@ impl PoolState {
             Self::Refused(reason) => {
                 format!("BalancerPool {name:?} is refused and never had a table; correct it: {reason}")
             }
+            Self::Blocked(reason) => {
+                format!("sidecars may not read the table of BalancerPool {name:?}; remove what is in the way: {reason}")
+            }
         })
     }
 }
@@ -106,11 +108,30 @@ fn problem(pool: &Pool) -> Option<String> {
 }
 
 /// Why the operator refused this generation, for example since an object that is not its own has the table's name.
-fn condition(pool: &Pool) -> Option<String> {
+fn refusal(pool: &Pool) -> Option<String> {
+    let refused = failed(pool, ACCEPTED).or_else(|| not_applied(pool))?;
+    Some(refused.message.clone())
+}
+
+/// Why the table is there and yet of no use: the Role that lets sidecars read it is another's, or is refused. While an older
+/// table is in force, it may be the newer one that is refused.
+fn obstacle(pool: &Pool, table: &ConfigMap) -> Option<String> {
+    let is_current = || policy(table).is_some_and(|policy| policy.generation == pool.generation());
+    let conflict = failed(pool, ACCEPTED).filter(|condition| condition.reason == reasons::NAME_CONFLICT);
+    let blocked = conflict.or_else(|| not_applied(pool).filter(|_| is_current()))?;
+    Some(blocked.message.clone())
+}
+
+fn not_applied(pool: &Pool) -> Option<&Condition> {
+    failed(pool, PROGRAMMED).filter(|condition| condition.reason == reasons::APPLY_FAILED)
+}
+
+/// The condition, if it is false for this generation.
+fn failed<'a>(pool: &'a Pool, type_: &str) -> Option<&'a Condition> {
     let conditions = &pool.object.status.as_ref()?.conditions;
-    let accepted = conditions.iter().find(|condition| condition.type_ == ACCEPTED)?;
-    let refused = accepted.status == "False" && accepted.observed_generation == Some(pool.generation());
-    refused.then(|| accepted.message.clone())
+    let condition = conditions.iter().find(|condition| condition.type_ == type_)?;
+    let is_false = condition.status == "False" && condition.observed_generation == Some(pool.generation());
+    is_false.then_some(condition)
 }
 
 fn policy(table: &ConfigMap) -> Option<Policy> {

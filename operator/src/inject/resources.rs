@@ -47,7 +47,7 @@ const RESOURCES: [Resource; 2] = [
         request: annotations::CPU_REQUEST,
         limit: annotations::CPU_LIMIT,
         example: "100m",
-        least_limit: (0.01, "10m"), // the least that Linux gives: 1 ms in each 100 ms
+        least_limit: (0.05, "50m"), // with less a probe can come too late: 5 ms in each 100 ms
         most: 1024.0,
     },
     Resource {
@@ -102,6 +102,11 @@ impl Resources {
     pub(super) fn for_pod(&self, pod: &Pod) -> Result<Self, Vec<String>> {
         let (mut resources, mut problems) = (self.clone(), Vec::new());
         for resource in &RESOURCES {
+            if pod.has_budget(resource.name) {
+                // What we add could exceed it, and the pod would be refused. Within it the sidecar has what the others leave.
+                resources.requests.remove(resource.name);
+                resources.limits.remove(resource.name);
+            }
             match resource.annotated(pod) {
                 Ok(annotated) => problems.extend(resource.set(&mut resources, annotated)),
                 Err(wrong) => problems.extend(wrong),
@@ -208,11 +213,29 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_of_the_pod_takes_the_place_of_the_default() {
+        let default = resources(r#"{"requests":{"cpu":"10m","memory":"24Mi"},"limits":{"memory":"64Mi"}}"#);
+        for (budget, annotations, expected) in [
+            (json!({ "limits": { "memory": "1Gi" } }), json!({}), r#"{"requests":{"cpu":"10m"}}"#),
+            (json!({ "requests": { "cpu": "1", "memory": "1Gi" } }), json!({}), "{}"),
+            (
+                json!({ "requests": { "cpu": "1", "memory": "1Gi" } }),
+                json!({ "evenkeel.dev/memory-request": "32Mi" }),
+                r#"{"requests":{"memory":"32Mi"}}"#,
+            ),
+        ] {
+            let pod = json!({ "metadata": { "annotations": annotations }, "spec": { "resources": budget } });
+            let pod = serde_json::from_value(pod).expect("any JSON is a pod");
+            assert_eq!(default.for_pod(&pod), Ok(resources(expected)), "{budget}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         for (key, text, part) in [
             ("cpu-request", "lots", "no quantity"),
             ("cpu-request", "-1", "no quantity"),
-            ("cpu-limit", "0", "at least 10m"),
+            ("cpu-limit", "49m", "at least 50m"),
             ("cpu-limit", "64Mi", "more cpu than any node has"),
             ("memory-limit", "64m", "at least 16Mi"),
             ("memory-limit", "", "no quantity"),

@@ -61,6 +61,18 @@ impl Pod {
         self.spec.volumes.iter().any(|volume| *volume.name == *name)
     }
 
+    /// Whether it has a budget of that resource for all its containers together.
+    pub(super) fn has_budget(&self, resource: &str) -> bool {
+        let budget = self.spec.resources.0.as_ref().map(|resources| &resources.0);
+        budget.is_some_and(|budget| [&budget.requests, &budget.limits].iter().any(|all| known(all, resource).is_some()))
+    }
+
+    /// Whether its containers run as a user that it names, and not as root.
+    pub(super) fn names_user(&self) -> bool {
+        let security = self.spec.security_context.0.as_ref();
+        security.and_then(|security| security.0.run_as_user.0).is_some_and(|user| user != 0)
+    }
+
     /// Whether it shares the node's network.
     pub(super) fn is_on_host_network(&self) -> bool {
         self.spec.host_network.0.unwrap_or_default()

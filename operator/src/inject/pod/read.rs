@@ -24,8 +24,8 @@ pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
 /// A label of nodes.
 pub(super) const SYSTEM: &str = "kubernetes.io/os";
 
-/// The labels and annotations that matter here.
-const KEYS: [&str; 8] = [
+/// The labels, annotations and resources that matter here.
+const KEYS: [&str; 10] = [
     labels::INJECT,
     annotations::POOLS,
     annotations::CPU_REQUEST,
@@ -34,6 +34,8 @@ const KEYS: [&str; 8] = [
     annotations::MEMORY_LIMIT,
     MIRROR,
     SYSTEM,
+    "cpu",
+    "memory",
 ];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -59,6 +61,21 @@ pub(super) struct Spec {
     pub(super) host_network: Maybe<bool>,
     pub(super) os: Maybe<Object<Named>>,
     pub(super) node_selector: Maybe<Known>,
+    pub(super) resources: Maybe<Object<PodResources>>,
+    pub(super) security_context: Maybe<Object<Security>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct PodResources {
+    pub(super) requests: Maybe<Known>,
+    pub(super) limits: Maybe<Known>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Security {
+    pub(super) run_as_user: Maybe<u64>,
 }
 
 /// Those of [`KEYS`] that are there.
