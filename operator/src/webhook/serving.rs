@@ -12,10 +12,13 @@ use rustls::{
 };
 use tokio::time::Instant;
 
-use super::certificate::Kept;
+use super::certificate::{Kept, Life};
 
 /// Other API servers may see a new bundle later than we do.
 pub(super) const SEEN_BY_ALL: Duration = Duration::from_secs(1);
+
+/// Clocks are set: nothing is waited for longer without another look, in seconds.
+const LOOK_AGAIN: u64 = 60;
 
 /// The certificate in use.
 #[derive(Default)]
@@ -63,7 +66,7 @@ pub(super) fn server_config(serving: Arc<Serving>) -> Result<ServerConfig, rustl
 pub(super) struct InUse {
     authority: CertificateDer<'static>,
     certificate: CertificateDer<'static>,
-    until: i64,
+    life: Life,
 }
 
 /// What to do about a certificate that is offered.
@@ -81,7 +84,7 @@ pub(super) enum Take {
 
 impl InUse {
     pub(super) fn of(kept: &Kept) -> Self {
-        Self { authority: kept.authority.clone(), certificate: kept.certificate.clone(), until: kept.facts.leaf.until }
+        Self { authority: kept.authority.clone(), certificate: kept.certificate.clone(), life: kept.facts.leaf }
     }
 
     /// Whether one authority made both.
@@ -91,13 +94,21 @@ impl InUse {
 }
 
 /// Whether to use what is offered. `trusted` says since when its authority is trusted. What is trusted as well as that in use,
-/// or in place of one that is not valid any more, loses no question.
+/// or in place of one that is not valid any more, loses no question. What is not valid by our clock is not valid by that of an API
+/// server beside us either: the clock of whoever made it may be wrong.
 pub(super) fn take(in_use: Option<&InUse>, offered: &InUse, trusted: Option<Instant>, now: (Instant, i64)) -> Take {
     let Some(in_use) = in_use else { return Take::Now };
     if in_use.certificate == offered.certificate {
         return Take::Has;
     }
-    if in_use.is_by_the_same(offered) || in_use.until < now.1 {
+    if !in_use.life.is_on(now.1) {
+        return Take::Now;
+    }
+    if !offered.life.is_on(now.1) {
+        let begins = u64::try_from(offered.life.from - now.1).ok();
+        return begins.map_or(Take::Wait, |seconds| Take::At(now.0 + Duration::from_secs(seconds.min(LOOK_AGAIN))));
+    }
+    if in_use.is_by_the_same(offered) {
         return Take::Now;
     }
     match trusted.map(|since| since + SEEN_BY_ALL) {

@@ -10,7 +10,8 @@ use super::*;
 use crate::{clock::unix_now, webhook::certificate::Authority};
 
 fn named(authority: u8, certificate: u8) -> InUse {
-    InUse { authority: vec![authority].into(), certificate: vec![certificate].into(), until: 100 }
+    let life = Life { from: 0, until: 100 };
+    InUse { authority: vec![authority].into(), certificate: vec![certificate].into(), life }
 }
 
 #[tokio::test(start_paused = true)]
@@ -18,6 +19,8 @@ async fn a_certificate_is_used_when_its_authority_is_trusted_by_all() {
     let start = Instant::now() + Duration::from_secs(10);
     let (old, renewed, foreign) = (named(1, 1), named(1, 2), named(2, 3));
     let second = Duration::from_secs(1);
+    let early = InUse { life: Life { from: 57, until: 150 }, ..renewed.clone() };
+    let ended = InUse { life: Life { from: 0, until: 40 }, ..named(1, 4) };
     for (what, in_use, offered, trusted, time, expected) in [
         ("the first one", None, &foreign, None, 50, Take::Now),
         ("the same", Some(&old), &old, None, 50, Take::Has),
@@ -25,6 +28,11 @@ async fn a_certificate_is_used_when_its_authority_is_trusted_by_all() {
         ("by one that nobody trusts", Some(&old), &foreign, None, 50, Take::Wait),
         ("by one that is trusted from now on", Some(&old), &foreign, Some(start), 50, Take::At(start + second)),
         ("by one that is trusted", Some(&old), &foreign, Some(start - second), 50, Take::Now),
+        ("not yet valid", Some(&old), &early, None, 50, Take::At(start + 7 * second)),
+        ("valid at last", Some(&old), &early, None, 57, Take::Now),
+        ("not valid any more", Some(&old), &ended, None, 50, Take::Wait),
+        ("not yet valid, like the one in use", Some(&ended), &early, None, 50, Take::Now),
+        ("not yet valid, but there is no other", None, &early, None, 50, Take::Now),
         ("after the end of the one in use", Some(&old), &foreign, None, 101, Take::Now),
     ] {
         assert_eq!(take(in_use, offered, trusted, (start, time)), expected, "{what}");

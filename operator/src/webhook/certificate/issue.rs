@@ -14,8 +14,8 @@ pub(super) const AUTHORITY: &str = "evenkeel-operator webhook CA";
 
 /// How long an authority lives: two thirds of a year until the next one, and a third in which both are trusted.
 const AUTHORITY_SECONDS: i64 = 365 * 24 * 3600;
-/// Clocks of nodes differ: what was made just now is valid everywhere.
-const BACKDATED_SECONDS: i64 = 300;
+/// Clocks of nodes differ, some by far: what was made just now is valid everywhere.
+const BACKDATED_SECONDS: i64 = 24 * 3600;
 
 /// Why a certificate could not be made.
 #[derive(Debug, thiserror::Error)]
