@@ -80,7 +80,7 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let campaign = tokio::spawn(campaign.run(stop.clone()));
     let result = work(&context, &webhook, &mut watches, campaign, leads, &stop).await;
     ready.store(false, Ordering::Relaxed);
-    webhook.drain().await;
+    webhook.drain(stop.is_cancelled()).await;
     info!("Stopped.");
     result
 }

@@ -15,6 +15,7 @@ mod handler;
 mod keeper;
 mod lookup;
 pub mod options;
+mod recent;
 pub mod review;
 mod seen;
 mod server;
@@ -49,8 +50,11 @@ use serving::{Serving, server_config};
 
 /// The Secret with the certificates, in the operator's namespace.
 const SECRET: &str = names::OPERATOR;
-/// At the end: until every API server has heard that this replica is going, so that it asks another one.
+/// At the end: until every API server has heard that this replica is going, so that it asks another one. A pod that is deleted has
+/// been waiting for that before it was told to stop.
 const LINGER: Duration = Duration::from_secs(2);
+/// When the process ends by itself, they hear it from its readiness: a probe every two seconds, and the news of it.
+const LINGER_UNANNOUNCED: Duration = Duration::from_secs(5);
 /// And then until what was asked is answered.
 const FINISH: Duration = Duration::from_secs(1);
 
@@ -141,11 +145,12 @@ impl Webhook {
         }
     }
 
-    /// At the end: serves on until nobody asks any more, so that no pod is refused since a replica goes.
-    pub async fn drain(&self) {
+    /// At the end: serves on until nobody asks any more, so that no pod is refused since a replica goes. `announced`: whether
+    /// somebody told it to.
+    pub async fn drain(&self, announced: bool) {
         let Some(running) = &self.running else { return };
         running.draining.cancel();
-        sleep(LINGER).await;
+        sleep(if announced { LINGER } else { LINGER_UNANNOUNCED }).await;
         running.answering.close();
         let _ = timeout(FINISH, running.answering.wait()).await; // what takes longer is cut off
     }
