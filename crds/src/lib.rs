@@ -11,8 +11,10 @@
 pub mod address;
 pub mod api;
 pub mod conditions;
+pub mod fields;
 pub mod file;
 pub mod names;
+pub mod network;
 pub mod sidecar;
 pub mod table;
 pub mod translate;

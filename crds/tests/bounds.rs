@@ -4,7 +4,8 @@ use evenkeel_crds::{
     BalancerPool,
     address::Scope,
     api::{
-        Backend, BalancerPoolSpec, Endpoint, GepDuration, Listener, PortRef, Proxy, ProxyMode, ServiceRef, Timeouts,
+        Backend, BalancerPoolSpec, ByteSize, Endpoint, GepDuration, HeaderField, HeaderFilter, HeaderName, Headers,
+        Limits, Listener, NetworkText, PortRef, Proxy, ProxyMode, ServiceRef, Timeouts,
     },
     translate::{Inputs, Problem, ProblemKind, translate},
 };
@@ -25,11 +26,13 @@ fn listed(endpoints: Vec<Endpoint>) -> Backend {
 fn pool() -> BalancerPool {
     let spec = BalancerPoolSpec {
         protocol: None,
-        listener: Listener { port: 8080 },
+        listener: Listener { port: 8080, trusted_peers: None },
         proxy: None,
         backends: vec![service("web", PortRef::Number(80)), listed(vec![endpoint("192.0.2.1")])],
         load_balancing: None,
         timeouts: None,
+        limits: None,
+        headers: None,
     };
     BalancerPool::new("web", spec)
 }
@@ -242,6 +245,126 @@ fn timeouts() {
         refuses(text, "spec.timeouts.connect", |pool| set(pool, Some(text), None));
         refuses(text, "spec.timeouts.responseHeader", |pool| set(pool, None, Some(text)));
     }
+}
+
+#[test]
+fn sizes_of_bodies() {
+    let set = |text: &str| {
+        let limits = Limits { request_body: Some(ByteSize(text.into())) };
+        move |pool: &mut BalancerPool| pool.spec.limits = Some(limits)
+    };
+    for text in ["1", "512", "64Ki", "1Mi", "10M", "1T", "1Ti", "1024Gi"] {
+        accepts(text, set(text));
+    }
+    for text in ["", "0", "0Mi", "-1", "1.5Mi", "1 Mi", "1K", "1Pi", "2Ti", "1025Gi", "12345678901"] {
+        refuses(text, "spec.limits.requestBody", set(text));
+    }
+}
+
+#[test]
+fn trusted_peers() {
+    let set = |networks: Vec<String>| {
+        move |pool: &mut BalancerPool| {
+            pool.spec.listener.trusted_peers = Some(networks.into_iter().map(NetworkText).collect());
+        }
+    };
+    let many = |count: usize| (0..count).map(|number| format!("10.{number}.0.0/16")).collect::<Vec<_>>();
+    accepts("none", set(Vec::new()));
+    accepts("64", set(many(64)));
+    refuses("65", "spec.listener.trustedPeers", set(many(65)));
+    for network in ["10.0.0.0/8", "192.0.2.7/32", "0.0.0.0/0", "2001:db8::/32", "::/0"] {
+        accepts(network, set(vec![network.into()]));
+    }
+    for network in ["", "10.0.0.1", "10.0.0.1/8", "10.0.0.0/33", "2001:db8::1/64", "::ffff:10.0.0.0/104", "web/8"] {
+        refuses(network, "spec.listener.trustedPeers[0]", set(vec![network.into()]));
+    }
+    refuses("twice", "spec.listener.trustedPeers[1]", set(vec!["10.0.0.0/8".into(), "10.0.0.0/8".into()]));
+}
+
+/// As request and as response, to set, to add and to remove.
+fn in_every_list(name: &str, value: &str) -> Vec<(String, Headers)> {
+    let name = HeaderName(name.into());
+    let field = vec![HeaderField { name: name.clone(), value: value.into() }];
+    let lists = [
+        ("set[0].name", HeaderFilter { set: Some(field.clone()), ..HeaderFilter::default() }),
+        ("add[0].name", HeaderFilter { add: Some(field), ..HeaderFilter::default() }),
+        ("remove[0]", HeaderFilter { remove: Some(vec![name]), ..HeaderFilter::default() }),
+    ];
+    let request = |filter: &HeaderFilter| Headers { request: Some(filter.clone()), response: None };
+    let response = |filter: &HeaderFilter| Headers { request: None, response: Some(filter.clone()) };
+    let places = lists.iter().flat_map(|(list, filter)| {
+        [
+            (format!("spec.headers.request.{list}"), request(filter)),
+            (format!("spec.headers.response.{list}"), response(filter)),
+        ]
+    });
+    places.collect()
+}
+
+#[test]
+fn names_of_changed_fields() {
+    for name in ["x", "X-Env", "set-cookie", "x_env", "~!#$%&'*+-.^`|", "x-forwarded", "a".repeat(256).as_str()] {
+        for (_, headers) in in_every_list(name, "1") {
+            accepts(name, |pool| pool.spec.headers = Some(headers));
+        }
+    }
+    let reserved = [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "connection",
+        "Keep-Alive",
+        "proxy-connection",
+        "TE",
+        "trailer",
+        "upgrade",
+        "http2-settings",
+        "expect",
+        "max-forwards",
+        "Forwarded",
+        "X-Forwarded-For",
+        "x-forwarded-anything",
+        "x-real-ip",
+        "x-request-id",
+        "evenkeel-reason",
+    ];
+    for name in reserved.into_iter().chain(["", "a b", "a:", "\u{e4}", "a\n", "a".repeat(257).as_str()]) {
+        for (field, headers) in in_every_list(name, "1") {
+            refuses(name, &field, |pool| pool.spec.headers = Some(headers));
+        }
+    }
+}
+
+#[test]
+fn values_of_changed_fields() {
+    for value in ["1", "a b\tc", "!~", "a".repeat(4096).as_str()] {
+        for (_, headers) in in_every_list("x", value) {
+            accepts(value, |pool| pool.spec.headers = Some(headers));
+        }
+    }
+    for value in ["", " a", "a ", "a\r\nb: c", "\u{e4}", "\u{7f}", "a".repeat(4097).as_str()] {
+        for (field, headers) in in_every_list("x", value) {
+            if let Some(field) = field.strip_suffix("name") {
+                refuses(value, &format!("{field}value"), |pool| pool.spec.headers = Some(headers));
+            }
+        }
+    }
+}
+
+#[test]
+fn numbers_of_changed_fields() {
+    let set = |count: usize| {
+        let field = |number| HeaderField { name: HeaderName(format!("x-{number}")), value: "1".into() };
+        let filter = HeaderFilter { set: Some((0..count).map(field).collect()), ..HeaderFilter::default() };
+        move |pool: &mut BalancerPool| pool.spec.headers = Some(Headers { request: Some(filter), response: None })
+    };
+    accepts("16", set(16));
+    refuses("17", "spec.headers.request.set", set(17));
+    let twice = Some(vec![HeaderName("x-a".into()), HeaderName("X-A".into())]);
+    refuses("twice", "spec.headers.response.remove[1]", |pool| {
+        let filter = HeaderFilter { remove: twice, ..HeaderFilter::default() };
+        pool.spec.headers = Some(Headers { request: None, response: Some(filter) });
+    });
 }
 
 #[test]

@@ -203,9 +203,17 @@ fn pool() -> impl Strategy<Value = BalancerPool> {
     let name = || prop_oneof![9 => "[a-z]{1,9}", 1 => ".{0,60}"];
     ((name(), of(name())), number(1..=9000), vec(backend(), 1..4), timeouts, any::<i64>()).prop_map(
         |((name, namespace), port, backends, timeouts, generation)| {
-            let listener = Listener { port };
-            let spec =
-                BalancerPoolSpec { protocol: None, listener, proxy: None, backends, load_balancing: None, timeouts };
+            let listener = Listener { port, trusted_peers: None };
+            let spec = BalancerPoolSpec {
+                protocol: None,
+                listener,
+                proxy: None,
+                backends,
+                load_balancing: None,
+                timeouts,
+                limits: None,
+                headers: None,
+            };
             let mut pool = BalancerPool::new(&name, spec);
             pool.metadata.generation = Some(generation);
             pool.metadata.namespace = namespace;

@@ -48,7 +48,9 @@ fn every_string_and_list_is_bounded_for_the_cost_of_rules() {
     assert_eq!(
         wrong(|schema| match schema["type"].as_str() {
             Some("string") => schema["maxLength"].is_u64() || schema["enum"].is_array(),
-            Some("array") => schema["maxItems"].is_u64() && schema["x-kubernetes-list-type"] == "map",
+            Some("array") =>
+                schema["maxItems"].is_u64()
+                    && ["map", "set"].iter().any(|kind| schema["x-kubernetes-list-type"] == **kind),
             Some("integer") => schema["minimum"].is_number() && schema["maximum"].is_number(),
             _ => true,
         }),

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{BackendPolicy, EndpointRow, KNOWN_REQUIREMENTS, Policy, RoutingTable, SCHEMA_VERSION, TableError};
+use super::{
+    BackendPolicy, EndpointRow, FieldsPolicy, KNOWN_REQUIREMENTS, Policy, RoutingTable, SCHEMA_VERSION, TableError,
+};
 use crate::{
     address::{self, Scope},
-    names,
+    fields, names,
+    network::Network,
     translate::{MAX_BACKENDS, MAX_WEIGHT},
 };
 
@@ -52,6 +55,12 @@ impl Policy {
         for ms in [self.timeouts.connect_ms, self.timeouts.response_header_ms] {
             ensure((1..=MAX_TIMEOUT_MS).contains(&ms), || format!("a timeout of {ms} ms"))?;
         }
+        for network in &self.listener.trusted_peers {
+            ensure(network.parse::<Network>().is_ok(), || format!("trusted peers {network:?}"))?;
+        }
+        ensure(self.limits.request_body_bytes != Some(0), || "a limit of 0 bytes".into())?;
+        self.headers.request.check()?;
+        self.headers.response.check()?;
         ensure((1..=MAX_BACKENDS).contains(&self.backends.len()), || format!("{} backends", self.backends.len()))?;
         let mut seen = BTreeSet::new();
         for backend in &self.backends {
@@ -59,6 +68,17 @@ impl Policy {
             ensure(seen.insert(&backend.name), || format!("backend {:?} twice", backend.name))?;
         }
         Ok(())
+    }
+}
+
+impl FieldsPolicy {
+    fn check(&self) -> Result<(), TableError> {
+        let fields = || self.set.iter().chain(&self.add);
+        for name in fields().map(|(name, _)| name).chain(&self.remove) {
+            ensure(fields::is_name(name) && !fields::is_reserved(name), || format!("a rule for the field {name:?}"))?;
+        }
+        let bad = fields().find(|(_, value)| !fields::is_value(value));
+        ensure(bad.is_none(), || format!("a field's value: {bad:?}"))
     }
 }
 

@@ -40,6 +40,12 @@ pub struct Policy {
     pub load_balancing: LoadBalancingPolicy,
     /// How long to wait.
     pub timeouts: TimeoutsPolicy,
+    /// How much is too much.
+    #[serde(default, skip_serializing_if = "LimitsPolicy::is_none")]
+    pub limits: LimitsPolicy,
+    /// Which fields are changed on their way.
+    #[serde(default, skip_serializing_if = "HeadersPolicy::is_none")]
+    pub headers: HeadersPolicy,
     /// In the order of the spec.
     pub backends: Vec<BackendPolicy>,
 }
@@ -52,6 +58,9 @@ pub struct ListenerPolicy {
     pub port: u16,
     /// The port that a proxy binds.
     pub bind_port: u16,
+    /// Networks whose word about a request's origin is believed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_peers: Vec<String>,
 }
 
 /// How an endpoint is chosen.
@@ -83,6 +92,58 @@ impl TimeoutsPolicy {
     #[must_use]
     pub fn response_header(&self) -> Duration {
         Duration::from_millis(self.response_header_ms)
+    }
+}
+
+/// How much is too much.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitsPolicy {
+    /// Of a request's body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_body_bytes: Option<u64>,
+}
+
+impl LimitsPolicy {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Which fields are changed on their way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadersPolicy {
+    /// In requests.
+    #[serde(default, skip_serializing_if = "FieldsPolicy::is_none")]
+    pub request: FieldsPolicy,
+    /// In answers.
+    #[serde(default, skip_serializing_if = "FieldsPolicy::is_none")]
+    pub response: FieldsPolicy,
+}
+
+impl HeadersPolicy {
+    fn is_none(&self) -> bool {
+        self.request.is_none() && self.response.is_none()
+    }
+}
+
+/// Fields that are removed, then set, then added.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldsPolicy {
+    /// Names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+    /// Names and values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<(String, String)>,
+    /// Names and values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<(String, String)>,
+}
+
+impl FieldsPolicy {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -127,9 +188,11 @@ impl Policy {
             generation,
             revision: String::new(),
             protocol: Protocol::Http,
-            listener: ListenerPolicy { port, bind_port: names::bind_port(port) },
+            listener: ListenerPolicy { port, bind_port: names::bind_port(port), trusted_peers: Vec::new() },
             load_balancing: LoadBalancingPolicy { algorithm: Algorithm::RoundRobin },
             timeouts: TimeoutsPolicy { connect_ms: 2_000, response_header_ms: 30_000 },
+            limits: LimitsPolicy::default(),
+            headers: HeadersPolicy::default(),
             backends: Vec::new(),
         }
     }

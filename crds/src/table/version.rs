@@ -12,8 +12,9 @@ pub struct SchemaVersion {
     pub minor: u32,
 }
 
-/// What this release writes. 1.1 added the policy's `created`.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
+/// What this release writes. 1.1 added the policy's `created`, 1.2 `listener.trustedPeers`, `limits` and
+/// `headers`.
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 2 };
 
 /// The names in a table's `requires` that this release knows. A table that requires another one is refused: a feature
 /// that must not be ignored is named there, without a new major version.

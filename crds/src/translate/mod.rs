@@ -7,6 +7,7 @@ mod endpoints;
 mod ports;
 mod problem;
 mod spec;
+mod traffic;
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 

@@ -45,6 +45,7 @@ pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<P
         set_ms(&mut policy.timeouts.connect_ms, timeouts.connect.as_ref());
         set_ms(&mut policy.timeouts.response_header_ms, timeouts.response_header.as_ref());
     }
+    super::traffic::resolve(spec, &mut policy);
     policy.backends = spec.backends.iter().map(backend).collect();
     Ok(policy.written_anew())
 }
@@ -77,14 +78,14 @@ fn set_ms(ms: &mut u64, duration: Option<&GepDuration>) {
 }
 
 /// Collects what is wrong.
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     pool: &'a str,
     scope: Scope,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn require(&mut self, holds: bool, field: &str, message: &str) {
+    pub(super) fn require(&mut self, holds: bool, field: &str, message: &str) {
         if !holds {
             self.problems.push(Problem::new(ProblemKind::Invalid, field, message));
         }
@@ -126,6 +127,7 @@ impl Checker<'_> {
             self.timeout(timeouts.connect.as_ref(), "spec.timeouts.connect");
             self.timeout(timeouts.response_header.as_ref(), "spec.timeouts.responseHeader");
         }
+        self.traffic(spec);
     }
 
     /// A port out of every range has its own message.

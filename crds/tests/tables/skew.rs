@@ -26,7 +26,12 @@ fn tables_of_every_release_load_for_ever() {
     seen.sort();
     assert_eq!(
         seen,
-        [("large".into(), vec![800], 0), ("sidecar".into(), vec![2], 0), ("web".into(), vec![2, 1, 2], 2)]
+        [
+            ("guarded".into(), vec![1], 0),
+            ("large".into(), vec![800], 0),
+            ("sidecar".into(), vec![2], 0),
+            ("web".into(), vec![2, 1, 2], 2)
+        ]
     );
 }
 

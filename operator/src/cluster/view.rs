@@ -51,11 +51,13 @@ impl Pool {
     pub fn unreadable(invalid: InvalidObject) -> Self {
         let spec = BalancerPoolSpec {
             protocol: None,
-            listener: Listener { port: 0 },
+            listener: Listener { port: 0, trusted_peers: None },
             proxy: None,
             backends: Vec::new(),
             load_balancing: None,
             timeouts: None,
+            limits: None,
+            headers: None,
         };
         let object = BalancerPool { metadata: invalid.metadata, spec, status: None };
         Self { object, unreadable: Some(invalid.error) }

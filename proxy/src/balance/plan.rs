@@ -68,7 +68,7 @@ impl Plan {
         Self {
             connect_timeout: policy.timeouts.connect(),
             response_header_timeout: policy.timeouts.response_header(),
-            rules: Rules::default(),
+            rules: Rules::of(policy),
             fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
             backends: backends.collect(),
             pool,

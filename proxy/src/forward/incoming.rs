@@ -91,6 +91,12 @@ impl ClientBody {
     }
 }
 
+impl Drop for ClientBody {
+    fn drop(&mut self) {
+        self.pace.leave_body();
+    }
+}
+
 impl Body for ClientBody {
     type Data = Bytes;
     type Error = Fault;

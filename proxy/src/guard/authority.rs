@@ -37,8 +37,8 @@ fn is_name(text: &[u8]) -> bool {
     let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {
         rest = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => after,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=' => after,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => after,
+            other if b"-._~!$&'()*+;=".contains(other) => after,
             b'%' => match after {
                 [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
                 _ => return false,

@@ -16,6 +16,8 @@ static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto"
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 static HTTP: HeaderValue = HeaderValue::from_static("http");
 
 /// The two ends of a client's connection.
@@ -79,7 +81,6 @@ pub(super) fn name(fields: &mut HeaderMap, found: Found, id: u128) {
     if found.has(Meaning::RequestId) {
         return;
     }
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [0; 32];
     for (byte, digits) in id.to_be_bytes().into_iter().zip(text.chunks_exact_mut(2)) {
         digits[0] = DIGITS[usize::from(byte >> 4)];

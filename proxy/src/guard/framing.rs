@@ -66,5 +66,5 @@ pub(super) fn digits(value: &HeaderValue) -> Option<u64> {
     if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(bytes).ok()?.parse().ok().filter(|number| *number <= i64::MAX as u64)
+    std::str::from_utf8(bytes).ok()?.parse().ok().filter(|number| i64::try_from(*number).is_ok())
 }

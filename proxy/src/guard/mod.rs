@@ -10,7 +10,6 @@
 //! connection, and nothing about the client's origin that somebody untrusted said.
 
 mod authority;
-mod cidr;
 mod fields;
 mod forwarded;
 mod framing;
@@ -21,7 +20,6 @@ mod rules;
 mod target;
 mod trailers;
 
-pub use cidr::Cidr;
 pub use rules::{FieldRules, Rules};
 
 pub(crate) use fields::{REASON, strip_answer};

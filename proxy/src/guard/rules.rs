@@ -2,13 +2,16 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Cidr;
+use evenkeel_crds::{
+    network::Network,
+    table::{FieldsPolicy, Policy},
+};
 
 /// What a pool says about requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Whose word about a request's origin is believed.
-    pub trusted: Box<[Cidr]>,
+    pub trusted: Box<[Network]>,
     /// For each request.
     pub request: FieldRules,
     /// For each answer, ours too.
@@ -28,7 +31,32 @@ pub struct FieldRules {
     pub add: Box<[(HeaderName, HeaderValue)]>,
 }
 
+impl Rules {
+    /// Of a table that passed its check, so that nothing of it is left out.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        Self {
+            trusted: policy.listener.trusted_peers.iter().filter_map(|network| network.parse().ok()).collect(),
+            request: FieldRules::of(&policy.headers.request),
+            response: FieldRules::of(&policy.headers.response),
+            max_body: policy.limits.request_body_bytes,
+        }
+    }
+}
+
 impl FieldRules {
+    fn of(policy: &FieldsPolicy) -> Self {
+        let pairs = |fields: &[(String, String)]| {
+            let pair = |(name, value): &(String, String)| Some((name.parse().ok()?, value.parse().ok()?));
+            fields.iter().filter_map(pair).collect()
+        };
+        Self {
+            remove: policy.remove.iter().filter_map(|name| name.parse().ok()).collect(),
+            set: pairs(&policy.set),
+            add: pairs(&policy.add),
+        }
+    }
+
     /// Changes a head.
     pub fn apply(&self, fields: &mut HeaderMap) {
         for name in &self.remove {

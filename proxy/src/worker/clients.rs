@@ -22,12 +22,12 @@ impl Clients {
     }
 
     /// Takes a client out again.
-    pub(super) fn leave(&self, pace: &Pace) {
+    pub(super) fn leave(&self, client: &Pace) {
         let mut paces = self.paces.borrow_mut();
-        let place = pace.place.get();
-        paces.swap_remove(place);
-        if let Some(moved) = paces.get(place) {
-            moved.place.set(place);
+        let index = client.place.get();
+        paces.swap_remove(index);
+        if let Some(moved) = paces.get(index) {
+            moved.place.set(index);
         }
     }
 

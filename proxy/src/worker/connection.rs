@@ -66,7 +66,7 @@ struct Seat {
 
 impl Seat {
     fn take(worker: &Rc<Worker>) -> Self {
-        let spread = u32::from(worker.random() as u16) * 1000 / u32::from(u16::MAX);
+        let spread = u32::try_from(worker.random() % 1000).unwrap_or_default();
         Self { pace: worker.clients.enter(spread), worker: Rc::clone(worker) }
     }
 }

@@ -11,7 +11,8 @@ use std::{
 };
 
 /// How precise a deadline is.
-pub(crate) const TICK: Duration = Duration::from_millis(500);
+pub(crate) const TICK: Duration = Duration::from_millis(1000 / PER_SECOND as u64);
+const PER_SECOND: u32 = 2;
 /// A client may take so long from the first byte of a head to its last (nginx: 60 s).
 const HEAD: u32 = seconds(10);
 /// And so long before it (nginx: 75 s).
@@ -20,13 +21,15 @@ const IDLE: u32 = seconds(75);
 const BODY: u32 = seconds(60);
 /// And without taking anything of an answer (nginx: 60 s).
 const SEND: u32 = seconds(60);
+/// After an answer the rest of its request may come for so long.
+const REST: u32 = seconds(1);
 /// A connection that lasts for ever would keep its client at this proxy for ever (nginx: 1 h, 1,000 requests).
 const MAX_AGE: u32 = seconds(3600);
 const MAX_REQUESTS: u32 = 10_000;
 const NEVER: u32 = u32::MAX;
 
 const fn seconds(seconds: u32) -> u32 {
-    seconds * 1000 / TICK.as_millis() as u32
+    seconds * PER_SECOND
 }
 
 /// A worker's ticks since it began.
@@ -69,6 +72,8 @@ pub(crate) struct Pace {
     is_sending: Cell<bool>,
     /// Whether more of the request in hand may come than was read.
     is_unread: Cell<bool>,
+    /// Whether somebody still reads its body.
+    is_body_wanted: Cell<bool>,
     requests: Cell<u32>,
     retires: u32,
     /// Of the connection's task, which stays the same.
@@ -78,12 +83,12 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Of a client that just connected. `spread`, at most 1,000, tells connections of one moment apart: they are not all to
+    /// Of a client that just connected. `spread`, below 1,000, tells connections of one moment apart: they are not all to
     /// end in one moment.
     pub(super) fn new(clock: Clock, spread: u32) -> Self {
         let now = clock.now();
         Self {
-            retires: now + MAX_AGE / 10 * 9 + MAX_AGE / 5 * spread.min(1000) / 1000,
+            retires: now + MAX_AGE / 10 * 9 + MAX_AGE / 5 * spread.min(999) / 999,
             clock,
             place: Cell::new(0),
             phase: Cell::new(Phase::Idle),
@@ -91,6 +96,7 @@ impl Pace {
             is_over: Cell::default(),
             is_sending: Cell::default(),
             is_unread: Cell::default(),
+            is_body_wanted: Cell::default(),
             requests: Cell::default(),
             waker: RefCell::default(),
             body: RefCell::default(),
@@ -134,6 +140,7 @@ impl Pace {
     /// The head is complete.
     pub(super) fn begin(&self, has_body: bool) {
         self.is_unread.set(has_body);
+        self.is_body_wanted.set(has_body);
         self.requests.set(self.requests.get() + 1);
         self.phase.set(Phase::Request);
         self.deadline.set(NEVER);
@@ -164,6 +171,14 @@ impl Pace {
         }
     }
 
+    /// Nobody reads the body any more. What is left of it is for the parser to skip.
+    pub(crate) fn leave_body(&self) {
+        self.is_body_wanted.set(false);
+        if self.phase() == Phase::Idle && !self.is_sending() {
+            self.enter(Phase::Idle, IDLE);
+        }
+    }
+
     /// An answer begins.
     pub(super) fn answer(&self) {
         self.phase.set(Phase::Answer);
@@ -173,11 +188,14 @@ impl Pace {
 
     /// The answer has been written, at least to where the client's system takes it from.
     pub(super) fn rest(&self) {
-        if self.is_sending() {
-            self.phase.set(Phase::Idle); // its deadline follows when all is sent
-        } else {
-            self.enter(Phase::Idle, IDLE);
+        self.phase.set(Phase::Idle);
+        if !self.is_sending() {
+            self.wait_for_next();
         }
+    }
+
+    fn wait_for_next(&self) {
+        self.enter(Phase::Idle, if self.is_body_wanted.get() { REST } else { IDLE });
     }
 
     /// The client's system takes nothing now.
@@ -191,7 +209,7 @@ impl Pace {
     pub(super) fn sent(&self) {
         if self.is_sending.replace(false) {
             match self.phase() {
-                Phase::Idle => self.enter(Phase::Idle, IDLE),
+                Phase::Idle => self.wait_for_next(),
                 _ => self.deadline.set(NEVER),
             }
         }
@@ -321,6 +339,21 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_request_that_was_answered_early_has_a_second() {
+        let (clock, pace) = start();
+        pace.read();
+        pace.begin(true);
+        pace.answer();
+        pace.rest();
+        ends_after(&clock, &pace, 1);
+        pace.begin(true);
+        pace.answer();
+        pace.rest();
+        pace.leave_body();
+        ends_after(&clock, &pace, 75);
+    }
+
+    #[test]
     fn closing_waits_for_a_client_only_while_bytes_of_it_may_be_unread() {
         let (_, pace) = start();
         assert!(!pace.is_unread());
@@ -344,7 +377,7 @@ mod tests {
         assert!(!pace.is_worn());
         pace.begin(false);
         assert!(pace.is_worn());
-        let ages = [0, 1000].map(|spread| Pace::new(clock.clone(), spread));
+        let ages = [0, 999].map(|spread| Pace::new(clock.clone(), spread));
         for (seconds_old, worn) in
             [(3239, [false, false]), (3240, [true, false]), (3959, [true, false]), (3960, [true, true])]
         {

@@ -82,6 +82,35 @@ fn endpoints(count: usize) -> Value {
         .collect()
 }
 
+fn networks(count: usize) -> Value {
+    (0..count).map(|number| json!(format!("10.{number}.0.0/16"))).collect()
+}
+
+fn changed_fields() -> Vec<(Value, Expected)> {
+    let reserved = "choose another one";
+    let many = |count: usize| -> Value {
+        (0..count).map(|number| json!({ "name": format!("x-{number}"), "value": "1" })).collect()
+    };
+    let set = |name: &str, value: &str| json!({ "request": { "set": [{ "name": name, "value": value }] } });
+    vec![
+        (json!({ "request": { "set": many(16), "add": many(16) }, "response": { "add": many(16) } }), None),
+        (json!({ "request": { "set": many(17) } }), Some("must have at most 16 items")),
+        (json!({ "response": { "remove": ["x", "x"] } }), Some("uplicate")),
+        (set(&"a".repeat(256), &"a".repeat(4096)), None),
+        (set("x", &"a".repeat(4097)), Some("may not be more than 4096")),
+        (set(&"a".repeat(257), "1"), Some("may not be more than 256")),
+        (set("a b", "1"), Some("should match")),
+        (set("x", "a\r\nb"), Some("should match")),
+        (set("x", " a"), Some("should match")),
+        (set("x", "a\tb c"), None),
+        (set("Host", "a"), Some(reserved)),
+        (json!({ "response": { "add": [{ "name": "Content-Length", "value": "1" }] } }), Some(reserved)),
+        (json!({ "response": { "remove": ["Transfer-Encoding"] } }), Some(reserved)),
+        (json!({ "request": { "remove": ["X-Forwarded-For"] } }), Some(reserved)),
+        (json!({ "request": { "remove": ["X-Forwarded"] } }), None),
+    ]
+}
+
 fn backends(count: usize) -> Value {
     let backend =
         |number| json!({ "name": format!("b{number}"), "weight": 1, "service": { "name": "app", "port": 80 } });
@@ -145,6 +174,28 @@ fn plain_fields() -> Vec<(&'static str, Vec<(Value, Expected)>)> {
                     json!([{ "address": "10.0.0.1", "port": 80 }, { "address": "10.0.0.1", "port": 80 }]),
                     Some("uplicate entries"),
                 ),
+            ],
+        ),
+        (
+            "/spec/listener/trustedPeers",
+            vec![
+                (networks(64), None),
+                (networks(65), Some("must have at most 64 items")),
+                (json!(["10.0.0.0/8", "10.0.0.0/8"]), Some("uplicate")),
+                (json!(["::/0"]), None),
+                (json!(["10.0.0.1"]), Some("the length of its prefix")),
+                (json!(["10.0.0.1/8"]), Some("only zeros behind its prefix")),
+            ],
+        ),
+        (
+            "/spec/limits",
+            vec![
+                (json!({ "requestBody": "1" }), None),
+                (json!({ "requestBody": "1Ti" }), None),
+                (json!({ "requestBody": "1025Gi" }), Some("at most 1Ti")),
+                (json!({ "requestBody": "0" }), Some("should match")),
+                (json!({ "requestBody": "1.5Mi" }), Some("should match")),
+                (json!({ "requestBody": 1 }), Some("expected string")),
             ],
         ),
         ("/spec/unknown", vec![(json!(1), Some("field not declared in schema"))]),
@@ -258,6 +309,7 @@ async fn every_rule_and_every_bound_holds_on_both_sides() {
         wrong.extend(try_values(&space, pointer, cases).await);
     }
     wrong.extend(try_values(&space, "/spec/backends/1/endpoints/0/address", addresses()).await);
+    wrong.extend(try_values(&space, "/spec/headers", changed_fields()).await);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
