@@ -68,6 +68,7 @@ async fn scene() -> Option<Scene> {
     let flags = [&FLAGS[..], &["--webhook-certificate-lifetime", "15s"]].concat();
     let leader = stage.start_operator(&flags);
     leader.wait_for("is not ours; delete it");
+    leader.wait_for("The webhook has no certificate yet; this replica does its other work meanwhile");
     let found = secrets.get(SECRET).await.expect("it is there").data.expect("data");
     assert_eq!(found.keys().collect::<Vec<_>>(), ["own"], "what is not ours is not touched");
     secrets.delete(SECRET, &DeleteParams::default()).await.expect("it is deleted");

@@ -61,6 +61,21 @@ async fn a_pod_without_a_token_gets_its_tables_mounted() {
 }
 
 #[tokio::test]
+async fn a_sidecar_lives_within_the_budget_and_as_the_user_of_its_pod() {
+    let Some(scene) = Scene::shared() else { return };
+    let space = scene.space("within", &[("pod-security.kubernetes.io/enforce", "restricted")]).await;
+    space.create::<BalancerPool>(sidecar_pool("web", 8080)).await;
+    let mut pod = app("web");
+    pod["spec"]["resources"] = json!({ "requests": { "cpu": "5m", "memory": "16Mi" }, "limits": { "memory": "1Gi" } });
+    pod["spec"]["securityContext"] = json!({ "runAsUser": 1000 });
+    let pod = make(&space, &pod, REAL).await.expect("it is made: what is added does not exceed the budget");
+    let sidecar = sidecar(&pod);
+    assert_eq!(sidecar.security_context.as_ref().expect("a context").run_as_user, None, "the pod's counts");
+    let resources = sidecar.resources.as_ref();
+    assert!(resources.is_none_or(|all| all.requests.is_none() && all.limits.is_none()), "{resources:?}");
+}
+
+#[tokio::test]
 async fn a_pod_that_has_its_sidecar_is_left_alone() {
     let Some(scene) = Scene::shared() else { return };
     let space = scene.space("again", &[]).await;
