@@ -11,6 +11,7 @@
 pub mod balance;
 pub mod check;
 pub mod cli;
+mod codec;
 pub mod control;
 mod counters;
 mod forward;
@@ -21,4 +22,5 @@ mod shared;
 mod source;
 mod threads;
 mod upstream;
+mod waits;
 mod worker;

@@ -21,10 +21,23 @@ pub struct Plan {
     pub response_header_timeout: Duration,
     /// What heads and bodies must be, and what is changed in them.
     pub rules: Rules,
+    /// How connections to endpoints are kept.
+    pub connection_pool: ConnectionPool,
     /// How many proxies share the pool's traffic, at least 1.
     pub fleet: u32,
     /// Its backends, in the order of the spec.
     pub backends: Vec<PlannedBackend>,
+}
+
+/// How connections to endpoints are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionPool {
+    /// At most so many idle ones for an endpoint, over all threads.
+    pub max_idle_per_endpoint: u32,
+    /// How long one may be idle.
+    pub idle_timeout: Duration,
+    /// After so many requests it is closed.
+    pub max_requests: u32,
 }
 
 /// A backend of a plan.
@@ -69,6 +82,11 @@ impl Plan {
             connect_timeout: policy.timeouts.connect(),
             response_header_timeout: policy.timeouts.response_header(),
             rules: Rules::of(policy),
+            connection_pool: ConnectionPool {
+                max_idle_per_endpoint: 32,
+                idle_timeout: Duration::from_secs(4),
+                max_requests: 10_000,
+            },
             fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
             backends: backends.collect(),
             pool,

@@ -1,22 +1,20 @@
 //! Attempts: pick an endpoint, connect, send, and on failure perhaps again.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
-use hyper::{body::Incoming, client::conn::TrySendError};
-use tokio::time::{Instant, timeout};
+use http::Response;
 
 use super::{
-    Fault, RequestBody, ResponseBody,
-    body::{Relay, Written},
+    Fault, ResponseBody,
+    body::Relay,
     exchange::Exchange,
     request::Outgoing,
     retry::{Failure, History, Next},
 };
 use crate::{
     balance::{EndpointState, Picked, Reason, View},
-    guard,
-    upstream::{Connection, Need, connect},
+    codec::ResponseHead,
+    upstream::{self, Connection, ExchangeError, Inbound, Means, Need, connect},
 };
 
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
@@ -30,7 +28,7 @@ pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: O
     loop {
         let fresh = history.distrusts_kept();
         let failure = match attempt(&exchange, view, &picked, &mut outgoing, fresh).await {
-            Ok((response, connection)) => return relay(exchange, &picked, &outgoing, response, connection),
+            Ok(answer) => return relay(exchange, view, &picked, outgoing, answer),
             Err(failure) => failure,
         };
         let next = history.decide(failure, outgoing.can_repeat());
@@ -39,7 +37,7 @@ pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: O
         }
         let possible = next != Next::GiveUp && view.has_untried(&tried);
         if !possible || !exchange.take_retry(failure.reason(), view.plan.fleet) {
-            return give_up(exchange, failure, outgoing.written.fault());
+            return give_up(exchange, failure, outgoing.fault);
         }
         if next == Next::OtherEndpoint {
             match exchange.pick(view, &tried) {
@@ -65,7 +63,8 @@ fn give_up(exchange: Exchange, last: Failure, fault: Option<Fault>) -> Response<
     exchange.fail(status, last.reason(), detail)
 }
 
-type Answer = (Response<Incoming>, Connection);
+/// The head of an endpoint's answer, its body on the way, and the connection that it comes on.
+type Answer = (ResponseHead, Inbound, Connection);
 
 /// One attempt at one endpoint; `fresh`: on a new connection.
 async fn attempt(
@@ -76,9 +75,9 @@ async fn attempt(
     fresh: bool,
 ) -> Result<Answer, Failure> {
     let address = picked.endpoint.address;
-    let idle = &exchange.worker.idle;
+    let worker = &exchange.worker;
     let need = if outgoing.can_repeat() { Need::Likely } else { Need::Certain };
-    let kept = if fresh { None } else { idle.take(exchange.pool.index, address, need, Instant::now()) };
+    let kept = if fresh { None } else { worker.idle.take(exchange.pool.index, address, need, worker.waits.now()) };
     let reused = kept.is_some();
     let mut connection = match kept {
         Some(connection) => connection,
@@ -90,78 +89,58 @@ async fn attempt(
     if outgoing.has_large_body() && connection.bear_pauses().is_err() {
         tracing::debug!(%address, "the connection is dead already"); // which sending will tell
     }
-    let written = outgoing.written.clone();
-    let Some(request) = outgoing.next() else { return Err(Failure::Final(Reason::UpstreamClosed)) };
-    let limit = view.plan.response_header_timeout;
-    match send(&mut connection, request, &written, outgoing.has_body(), limit).await {
-        None => Err(Failure::Final(Reason::ResponseTimeout)),
-        Some(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Failure::Final(Reason::UpstreamProtocol)) // nobody asked for that: Upgrade is not forwarded
+    let means = Means { buffers: &worker.buffers, waits: &worker.waits, limit: view.plan.response_header_timeout };
+    outgoing.outbound.rewind();
+    match upstream::exchange(&mut connection, &mut outgoing.outbound, outgoing.asked, &means).await {
+        Ok((head, inbound)) => Ok((head, inbound, connection)),
+        Err(error) => {
+            tracing::debug!(%address, %error, reused, "attempt failed");
+            if error.is_dead_peer() {
+                worker.idle.forget(exchange.pool.index, address);
+            }
+            Err(classify(&error, outgoing, reused))
         }
-        Some(Ok(response)) => Ok((response, connection)),
-        Some(Err(error)) => Err(classify(error, outgoing, reused)),
     }
 }
 
-/// Sends a request. None: no response header within `limit` after the request was written to its end.
-async fn send(
-    connection: &mut Connection,
-    request: Request<RequestBody>,
-    written: &Written,
-    has_body: bool,
-    limit: Duration,
-) -> Option<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> {
-    let mut answer = std::pin::pin!(connection.sender.try_send_request(request));
-    if has_body {
-        tokio::select! {
-            biased;
-            answer = &mut answer => return Some(answer),
-            () = written.wait() => {}
+/// Tells whose fault it was and whether anything was sent.
+fn classify(error: &ExchangeError<Fault>, outgoing: &mut Outgoing, reused: bool) -> Failure {
+    match error {
+        ExchangeError::Timeout => Failure::Final(Reason::ResponseTimeout),
+        ExchangeError::Body(fault) => {
+            outgoing.fault = Some(*fault);
+            Failure::Final(Reason::BadRequest)
         }
-    }
-    timeout(limit, answer).await.ok()
-}
-
-/// Tells whose fault it was and whether anything was sent. A request that comes back whole is kept for the next attempt.
-fn classify(mut error: TrySendError<Request<RequestBody>>, outgoing: &mut Outgoing, reused: bool) -> Failure {
-    let unsent = error.take_message();
-    let error = error.into_error();
-    tracing::debug!(%error, reused, "attempt failed");
-    if let Some(request) = unsent {
-        outgoing.take_back(request);
-        return if reused { Failure::DeadUnsent } else { Failure::Connect(Reason::ConnectFailed) };
-    }
-    if outgoing.written.fault().is_some() {
-        Failure::Final(Reason::BadRequest)
-    } else if error.is_parse() {
-        Failure::Final(Reason::UpstreamProtocol)
-    } else if reused {
-        Failure::DeadSent
-    } else {
-        Failure::Broken
+        ExchangeError::Unsent(_) if reused => Failure::DeadUnsent,
+        ExchangeError::Unsent(_) => Failure::Connect(Reason::ConnectFailed),
+        ExchangeError::Closed(_) if reused => Failure::DeadSent,
+        ExchangeError::Closed(_) => Failure::Broken,
+        ExchangeError::Cut(_) => Failure::Final(Reason::UpstreamClosed),
+        ExchangeError::Malformed(_) => Failure::Final(Reason::UpstreamProtocol),
     }
 }
 
 /// Passes the endpoint's answer on.
 fn relay(
     exchange: Exchange,
+    view: &View,
     picked: &Picked,
-    outgoing: &Outgoing,
-    response: Response<Incoming>,
-    connection: Connection,
+    mut outgoing: Outgoing,
+    (head, inbound, connection): Answer,
 ) -> Response<ResponseBody> {
-    let (mut head, incoming) = response.into_parts();
-    guard::strip_answer(&mut head.headers);
+    exchange.worker.buffers.give_written(outgoing.outbound.take_head());
     let body = ResponseBody::relay(Relay {
-        incoming,
+        inbound,
+        outbound: (!outgoing.outbound.is_done()).then_some(outgoing.outbound),
         status: head.status.as_u16(),
         address: picked.endpoint.address,
-        written: outgoing.written.clone(),
-        reset: outgoing.reset.clone(),
+        rules: head.persistent.then_some(view.plan.connection_pool),
+        reset: outgoing.reset,
+        broken: None,
         held: Some((exchange, connection)),
     });
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
-    *response.headers_mut() = head.headers;
+    *response.headers_mut() = head.fields;
     response
 }

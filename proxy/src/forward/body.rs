@@ -1,111 +1,34 @@
 //! Bodies on their way, in both directions, and what their ends set off.
 
 use std::{
-    cell::{Cell, RefCell},
-    future::poll_fn,
+    cell::Cell,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::{ClientBody, Fault, exchange::Exchange};
 use crate::{
-    balance::{Outcome, Reason},
-    upstream::Connection,
+    balance::{ConnectionPool, Outcome, Reason},
+    upstream::{Connection, Inbound, Outbound, ReadError, SendError},
 };
 
-/// How far a request has been written: the response's time limit starts at its end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Written(Rc<WrittenState>);
-
-#[derive(Debug, Default)]
-struct WrittenState {
-    done: Cell<bool>,
-    fault: Cell<Option<Fault>>,
-    waker: RefCell<Option<Waker>>,
+/// Why an answer breaks off: for hyper, which ends the client's connection then.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RelayError {
+    #[error("the endpoint's answer broke off: {0}")]
+    Upstream(#[from] ReadError),
+    #[error("the request's body broke: {0}")]
+    Client(Fault),
 }
 
-impl Written {
-    /// What the client did to the body, if that is why it did not come to its end.
-    pub(super) fn fault(&self) -> Option<Fault> {
-        self.0.fault.get()
-    }
-
-    fn set(&self) {
-        self.0.done.set(true);
-        if let Some(waker) = self.0.waker.take() {
-            waker.wake();
-        }
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.0.done.get()
-    }
-
-    pub(super) async fn wait(&self) {
-        poll_fn(|cx| {
-            if self.is_done() {
-                return Poll::Ready(());
-            }
-            *self.0.waker.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-}
-
-/// A client's body on its way to an endpoint.
-pub(crate) struct RequestBody {
-    incoming: Option<ClientBody>,
-    written: Written,
-}
-
-impl RequestBody {
-    pub(super) fn new(incoming: Option<ClientBody>, written: Written) -> Self {
-        if incoming.is_none() {
-            written.set();
-        }
-        Self { incoming, written }
-    }
-
-    pub(super) fn into_incoming(self) -> Option<ClientBody> {
-        self.incoming
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Fault;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        let frame = Pin::new(&mut *incoming).poll_frame(cx);
-        let ended = incoming.is_end_stream();
-        match &frame {
-            Poll::Ready(Some(Err(error))) => self.written.0.fault.set(Some(*error)),
-            Poll::Ready(Some(Ok(frame))) if !is_last(frame, ended) => {}
-            Poll::Ready(_) => self.written.set(),
-            Poll::Pending => {}
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
-    }
-}
-
-/// The body of an answer: our own text, or an endpoint's on its way to the client.
+/// The body of an answer: our own text, or an endpoint's on its way to the client. Not in a box: hyper has one for each
+/// connection already, and most answers are of the larger kind.
+#[expect(clippy::large_enum_variant, reason = "an allocation a request would cost more than the room")]
 pub(crate) enum ResponseBody {
     Local(Option<Bytes>),
     Relay(Relay),
@@ -113,12 +36,17 @@ pub(crate) enum ResponseBody {
 
 /// An endpoint's body on its way. At its end the connection is kept, and the exchange told.
 pub(crate) struct Relay {
-    pub(super) incoming: Incoming,
+    pub(super) inbound: Inbound,
+    /// The rest of a request that was answered before its end.
+    pub(super) outbound: Option<Outbound<ClientBody>>,
     pub(super) status: u16,
     pub(super) address: SocketAddr,
-    pub(super) written: Written,
+    /// How the connection is kept, if it may be used again.
+    pub(super) rules: Option<ConnectionPool>,
     /// For clients who take the end of the connection for the end of the body.
     pub(super) reset: Option<Rc<Cell<bool>>>,
+    /// Why it will break off, once all before that is on its way.
+    pub(super) broken: Option<RelayError>,
     /// None once the body is over.
     pub(super) held: Option<(Exchange, Connection)>,
 }
@@ -129,7 +57,7 @@ impl ResponseBody {
     }
 
     pub(super) fn relay(mut relay: Relay) -> Self {
-        if relay.incoming.is_end_stream() {
+        if relay.inbound.is_done() {
             relay.complete(); // hyper does not ask a body that is over for its end
         }
         Self::Relay(relay)
@@ -137,70 +65,90 @@ impl ResponseBody {
 }
 
 impl Relay {
+    /// Keeps the connection, unless half a request or bytes of no message are on it.
     fn complete(&mut self) {
         let Some((exchange, connection)) = self.held.take() else { return };
-        if self.written.is_done() {
-            exchange.worker.idle.put(exchange.pool.index, self.address, connection, Instant::now());
+        let (pool, worker) = (exchange.pool.index, &exchange.worker);
+        if let Some(rules) = self.rules.filter(|_| self.outbound.is_none() && !self.inbound.has_surplus()) {
+            worker.idle.put(pool, self.address, connection, rules, worker.waits.now());
         }
+        self.outbound = None;
         exchange.end(Outcome::answered(self.status));
     }
 
     /// What was passed on cannot be taken back: the client sees the connection break, never a clean end.
-    fn break_off(&mut self, error: &hyper::Error) {
+    fn break_off(&mut self, error: &RelayError) {
         tracing::debug!(address = %self.address, %error, "response broken off");
         if let Some(reset) = &self.reset {
             reset.set(true);
         }
+        self.outbound = None;
         let Some((exchange, _)) = self.held.take() else { return };
-        match self.written.fault() {
-            // A request that breaks takes the connection upstream with it: no fault of the endpoint.
-            Some(Fault::Left) => exchange.leave(),
-            Some(Fault::Slow) => exchange.end(Outcome::failed(self.status, Reason::SlowClient)),
-            Some(Fault::Malformed | Fault::TooLarge) => exchange.end(Outcome::failed(self.status, Reason::BadRequest)),
-            None => exchange.end(Outcome::failed(self.status, Reason::UpstreamClosed)),
+        match error {
+            RelayError::Client(Fault::Left) => exchange.leave(),
+            RelayError::Client(Fault::Slow) => exchange.end(Outcome::failed(self.status, Reason::SlowClient)),
+            RelayError::Client(Fault::Malformed | Fault::TooLarge) => {
+                exchange.end(Outcome::failed(self.status, Reason::BadRequest));
+            }
+            RelayError::Upstream(_) => exchange.end(Outcome::failed(self.status, Reason::UpstreamClosed)),
         }
     }
-}
 
-/// Whether nothing follows a frame: hyper asks no more after trailers.
-fn is_last(frame: &Frame<Bytes>, ended: bool) -> bool {
-    ended || frame.is_trailers()
+    fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, RelayError>> {
+        let Some((_, connection)) = &mut self.held else { return Poll::Ready(Ok(None)) };
+        if let Some(outbound) = &mut self.outbound {
+            match connection.poll_send(cx, outbound) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.outbound = None,
+                Poll::Ready(Err(SendError::Body(error))) => return Poll::Ready(Err(RelayError::Client(error))),
+                // Who has answered need not read on; the rest of the answer counts.
+                Poll::Ready(Err(SendError::Socket(_))) => (self.outbound, self.rules) = (None, None),
+            }
+        }
+        connection.poll_frame(cx, &mut self.inbound).map_err(RelayError::Upstream)
+    }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = RelayError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RelayError>>> {
         let relay = match self.get_mut() {
             Self::Local(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
             Self::Relay(relay) => relay,
         };
-        let frame = Pin::new(&mut relay.incoming).poll_frame(cx);
-        match &frame {
-            Poll::Pending => {}
-            Poll::Ready(Some(Err(error))) => relay.break_off(error),
-            Poll::Ready(None) => relay.complete(),
-            Poll::Ready(Some(Ok(frame))) => {
-                if is_last(frame, relay.incoming.is_end_stream()) {
-                    relay.complete();
+        let frame = match relay.broken.take() {
+            Some(error) => Err(error),
+            None => match ready!(relay.poll_relay(cx)) {
+                // What came before goes out first: a client that saw nothing of an answer may send its request again.
+                Err(error) => {
+                    relay.broken = Some(error);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-            }
+                frame => frame,
+            },
+        };
+        match &frame {
+            Err(error) => relay.break_off(error),
+            Ok(_) if relay.inbound.is_done() => relay.complete(),
+            Ok(_) => {}
         }
-        frame
+        Poll::Ready(frame.transpose())
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Local(text) => text.is_none(),
-            Self::Relay(relay) => relay.incoming.is_end_stream(),
+            Self::Relay(relay) => relay.held.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Local(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
-            Self::Relay(relay) => relay.incoming.size_hint(),
+            Self::Relay(relay) => relay.inbound.left().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -8,7 +8,7 @@ mod incoming;
 mod request;
 mod retry;
 
-pub(crate) use body::{RequestBody, ResponseBody};
+pub(crate) use body::ResponseBody;
 pub(crate) use incoming::{ClientBody, Fault};
 
 use std::{cell::Cell, net::IpAddr, rc::Rc};
@@ -77,7 +77,9 @@ async fn answer(
             exchange.count_dropped_fields(head.dropped());
             let body = !matches!(head.framing(), Framing::None | Framing::Length(0));
             let body = body.then(|| ClientBody::new(incoming, rules.max_body, Rc::clone(&client.pace)));
-            attempt::forward(exchange, view, Outgoing::new(head, body, reset)).await
+            let outgoing = Outgoing::new(&head, body, reset, &exchange.worker.buffers);
+            drop(head); // it is written: an attempt needs no more of it
+            attempt::forward(exchange, view, outgoing).await
         }
     }
 }

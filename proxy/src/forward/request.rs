@@ -2,76 +2,60 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
+use http::Method;
 
-use super::{ClientBody, RequestBody, body::Written};
-use crate::guard::{Framing, Head};
+use super::{ClientBody, Fault};
+use crate::{
+    codec::{self, Asked, Framing},
+    guard::Head,
+    upstream::{Buffers, Outbound},
+};
 
 /// What a socket takes at once from whoever sends, whether it is read or not.
 const LARGE_BYTES: u64 = 32 * 1024;
+/// Methods that may be sent twice (RFC 9110 §9.2.2; TRACE is not served).
+const IDEMPOTENT: [Method; 5] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
 
 /// A request that can be sent: once, or again as long as nothing of its body was needed.
 pub(super) struct Outgoing {
-    head: Head,
-    /// None once it went to an endpoint, or if there is no body.
-    body: Option<ClientBody>,
-    /// How far the body has been written.
-    pub(super) written: Written,
+    /// What is sent: written once, the same bytes for every attempt.
+    pub(super) outbound: Outbound<ClientBody>,
+    pub(super) asked: Asked,
+    can_repeat: bool,
+    has_large_body: bool,
+    /// What the client did to the body, if that is why it did not come to its end.
+    pub(super) fault: Option<Fault>,
     /// To be set if an answer breaks off: for clients who would take the end of the connection for its end.
     pub(super) reset: Option<Rc<Cell<bool>>>,
 }
 
 impl Outgoing {
     /// `body` is that of the head, if it has one that is not empty.
-    pub(super) fn new(head: Head, body: Option<ClientBody>, reset: Option<Rc<Cell<bool>>>) -> Self {
-        Self { head, body, written: Written::default(), reset }
+    pub(super) fn new(head: &Head, body: Option<ClientBody>, reset: Option<Rc<Cell<bool>>>, buffers: &Buffers) -> Self {
+        let framing = Framing::from(head.framing());
+        let mut bytes = buffers.take_written();
+        codec::request_head(&mut bytes, head.method(), head.target().as_str(), head.fields(), framing);
+        Self {
+            asked: Asked::by(head.method()),
+            can_repeat: body.is_none() && IDEMPOTENT.contains(head.method()),
+            has_large_body: match framing {
+                Framing::None => false,
+                Framing::Length(bytes) => bytes > LARGE_BYTES,
+                Framing::Chunked | Framing::Close => true,
+            },
+            outbound: Outbound::new(bytes, framing, body),
+            fault: None,
+            reset,
+        }
     }
 
-    /// Whether sending it twice is as good as once (RFC 9110 §9.2.2) and possible.
+    /// Whether sending it twice is as good as once and possible.
     pub(super) fn can_repeat(&self) -> bool {
-        let idempotent = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
-        !self.has_body() && idempotent.contains(self.head.method())
-    }
-
-    pub(super) fn has_body(&self) -> bool {
-        !matches!(self.head.framing(), Framing::None | Framing::Length(0))
+        self.can_repeat
     }
 
     /// Whether an endpoint that does not read would hold the body up.
     pub(super) fn has_large_body(&self) -> bool {
-        match self.head.framing() {
-            Framing::None => false,
-            Framing::Length(bytes) => bytes > LARGE_BYTES,
-            Framing::Chunked => true,
-        }
-    }
-
-    /// The request for one attempt; none if its body went with an earlier one.
-    pub(super) fn next(&mut self) -> Option<Request<RequestBody>> {
-        if self.has_body() && self.body.is_none() {
-            return None;
-        }
-        let body = RequestBody::new(self.body.take(), self.written.clone());
-        let mut request = Request::new(body);
-        *request.method_mut() = self.head.method().clone();
-        *request.uri_mut() = Uri::from(self.head.target().clone());
-        *request.headers_mut() = self.fields();
-        Some(request)
-    }
-
-    /// With the framing said aloud: hyper drops the body of a GET or HEAD whose length it does not know.
-    fn fields(&self) -> HeaderMap {
-        let mut fields = self.head.fields().clone();
-        match self.head.framing() {
-            Framing::None => None,
-            Framing::Length(bytes) => fields.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes)),
-            Framing::Chunked => fields.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
-        };
-        fields
-    }
-
-    /// Takes back a request of which nothing was sent.
-    pub(super) fn take_back(&mut self, request: Request<RequestBody>) {
-        self.body = request.into_body().into_incoming();
+        self.has_large_body
     }
 }

@@ -61,16 +61,6 @@ pub(super) fn strip_hop_by_hop(fields: &mut HeaderMap, found: Found) {
     }
 }
 
-/// Removes from an endpoint's answer what belongs to the connection that it came on, and what only we say.
-pub(crate) fn strip_answer(fields: &mut HeaderMap) {
-    let found = fields.keys().fold(0, |found, name| found | 1 << meaning(name) as u16);
-    strip_hop_by_hop(fields, Found(found));
-    if Found(found).has(Meaning::Framing) {
-        fields.remove(header::TRANSFER_ENCODING);
-    }
-    fields.remove(&REASON);
-}
-
 /// Removes every field of a meaning, and tells how many names there were.
 pub(super) fn remove_all(fields: &mut HeaderMap, unwanted: Meaning) -> usize {
     let names: Vec<_> = fields.keys().filter(|name| meaning(name) == unwanted).cloned().collect();

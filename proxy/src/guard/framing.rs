@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderValue, Version, header};
 
 use super::refusal::{CODING, CODINGS, LENGTH, Refusal, TWO_FRAMINGS};
+use crate::codec;
 
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,16 @@ pub(crate) enum Framing {
     Length(u64),
     /// After the last chunk.
     Chunked,
+}
+
+impl From<Framing> for codec::Framing {
+    fn from(framing: Framing) -> Self {
+        match framing {
+            Framing::None => Self::None,
+            Framing::Length(length) => Self::Length(length),
+            Framing::Chunked => Self::Chunked,
+        }
+    }
 }
 
 /// Reads the framing of a request that has fields about it, and removes them: whoever writes the head writes its own.

@@ -22,7 +22,7 @@ mod trailers;
 
 pub use rules::{FieldRules, Rules};
 
-pub(crate) use fields::{REASON, strip_answer};
+pub(crate) use fields::REASON;
 pub(crate) use forwarded::Origin;
 pub(crate) use framing::Framing;
 pub(crate) use head::{Context, Head, Passage};

@@ -1,17 +1,16 @@
-//! A thread's idle connections: last in, first out, each for at most 4 s.
+//! A thread's idle connections: last in, first out, each for a few seconds.
 
 use std::{cell::RefCell, collections::HashMap, net::SocketAddr, time::Duration};
 
 use tokio::time::Instant;
 
 use super::Connection;
+use crate::balance::ConnectionPool;
 
-/// Shorter than the keep-alive of common servers (Node: 5 s): who closes first races with our next request.
-const IDLE_LIMIT: Duration = Duration::from_secs(4);
-/// Of the whole process and endpoint; each thread has its part.
-const MAX_IDLE_PER_ENDPOINT: usize = 32;
 /// Of a thread, over all endpoints: descriptors are a shared good.
 const MAX_IDLE: usize = 1024;
+/// We close so much before the endpoint would: who closes first races with our next request.
+const HINT_MARGIN: Duration = Duration::from_secs(1);
 
 /// A pool and an address in it: another pool may speak to the same address otherwise.
 type Key = (usize, SocketAddr);
@@ -28,51 +27,69 @@ pub(crate) enum Need {
 /// Idle connections of one thread.
 #[derive(Debug)]
 pub(crate) struct Idle {
-    per_endpoint: usize,
+    threads: usize,
     kept: RefCell<Kept>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
-    by_key: HashMap<Key, Vec<(Instant, Connection)>>,
+    by_key: HashMap<Key, Vec<Resting>>,
     count: usize,
+}
+
+#[derive(Debug)]
+struct Resting {
+    until: Instant,
+    connection: Connection,
 }
 
 impl Idle {
     /// For one of so many threads.
     pub(crate) fn new(threads: usize) -> Self {
-        Self { per_endpoint: (MAX_IDLE_PER_ENDPOINT / threads).max(1), kept: RefCell::default() }
+        Self { threads, kept: RefCell::default() }
     }
 
-    /// The connection that was used last, unless it is closed or too old.
+    /// The connection that was used last, unless it is closed, too old, or said something that nobody asked for.
     pub(crate) fn take(&self, pool: usize, address: SocketAddr, need: Need, now: Instant) -> Option<Connection> {
         let mut kept = self.kept.borrow_mut();
-        loop {
-            let (since, connection) = kept.by_key.get_mut(&(pool, address))?.pop()?;
+        let kept = &mut *kept;
+        let mine = kept.by_key.get_mut(&(pool, address))?;
+        while let Some(Resting { until, connection }) = mine.pop() {
             kept.count -= 1;
-            let alive = connection.sender.is_ready() && (need == Need::Likely || connection.probe.is_quiet());
-            if alive && now.duration_since(since) < IDLE_LIMIT {
+            let quiet = connection.seems_quiet() && (need == Need::Likely || connection.is_quiet());
+            if quiet && now < until {
                 return Some(connection);
             }
         }
+        None
     }
 
-    /// Keeps a connection, if it is alive and there is room.
-    pub(crate) fn put(&self, pool: usize, address: SocketAddr, connection: Connection, now: Instant) {
-        if connection.sender.is_closed() {
+    /// Keeps a connection, if it may be used again and there is room.
+    pub(crate) fn put(
+        &self,
+        pool: usize,
+        address: SocketAddr,
+        connection: Connection,
+        rules: ConnectionPool,
+        now: Instant,
+    ) {
+        let hinted = connection.idle_hint.map(|hint| hint.saturating_sub(HINT_MARGIN));
+        let limit = hinted.map_or(rules.idle_timeout, |hinted| hinted.min(rules.idle_timeout));
+        if limit.is_zero() || !connection.is_fresh(rules.max_requests, now) {
             return;
         }
         let kept = &mut *self.kept.borrow_mut();
         let mine = kept.by_key.entry((pool, address)).or_default();
-        if mine.len() < self.per_endpoint && kept.count < MAX_IDLE {
-            mine.push((now, connection));
+        let most = (rules.max_idle_per_endpoint as usize / self.threads).max(1);
+        if mine.len() < most && kept.count < MAX_IDLE {
+            mine.push(Resting { until: now + limit, connection });
             kept.count += 1;
         }
     }
 
-    /// Closes what is too old.
+    /// Closes what is too old, closed by the endpoint, or not quiet.
     pub(crate) fn sweep(&self, now: Instant) {
-        self.retain(|_, since| now.duration_since(since) < IDLE_LIMIT);
+        self.retain(|_, resting| now < resting.until && resting.connection.seems_quiet());
     }
 
     /// Closes a pool's connections to endpoints that get no new traffic.
@@ -80,10 +97,15 @@ impl Idle {
         self.retain(|(of, address), _| of != pool || wanted(address));
     }
 
-    fn retain(&self, wanted: impl Fn(Key, Instant) -> bool) {
+    /// Closes the connections to an endpoint that stopped to answer for its machine: they lead to the same one.
+    pub(crate) fn forget(&self, pool: usize, address: SocketAddr) {
+        self.retain(|key, _| key != (pool, address));
+    }
+
+    fn retain(&self, wanted: impl Fn(Key, &Resting) -> bool) {
         let kept = &mut *self.kept.borrow_mut();
         kept.by_key.retain(|key, connections| {
-            connections.retain(|(since, _)| wanted(*key, *since));
+            connections.retain(|resting| wanted(*key, resting));
             !connections.is_empty()
         });
         kept.count = kept.by_key.values().map(Vec::len).sum();

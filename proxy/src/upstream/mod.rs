@@ -1,21 +1,20 @@
-//! Connections to endpoints: made with a deadline, kept by each thread for itself.
+//! Connections to endpoints: made with a deadline, kept by each thread for itself, spoken to in HTTP/1.1.
+//!
+//! No task of its own drives a connection: the request's task writes, reads and waits. What it did not read yet stays with
+//! the system, so that an idle connection costs a descriptor and no buffer.
 
+mod buffers;
 mod connect;
+mod connection;
+mod exchange;
 mod idle;
-mod stream;
+mod receive;
+mod send;
 
+pub(crate) use buffers::Buffers;
 pub(crate) use connect::connect;
+pub(crate) use connection::Connection;
+pub(crate) use exchange::{ExchangeError, Means, exchange};
 pub(crate) use idle::{Idle, Need};
-
-use hyper::client::conn::http1::SendRequest;
-
-use crate::forward::RequestBody;
-use stream::Probe;
-
-/// A connection that can take a request.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    /// Takes the request.
-    pub(crate) sender: SendRequest<RequestBody>,
-    probe: Probe,
-}
+pub(crate) use receive::{Inbound, ReadError};
+pub(crate) use send::{Outbound, SendError};

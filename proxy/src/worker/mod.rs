@@ -17,7 +17,6 @@ use std::{
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::{
@@ -30,12 +29,14 @@ use tokio::{
 use crate::{
     balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
     shared::{ConnectionGuard, Shared, Stage},
-    upstream::Idle,
+    upstream::{Buffers, Idle},
+    waits::{TICK, Waits},
 };
 use clients::Clients;
 
-/// Clients, and idle upstream connections, are looked at this often; the limit of the latter is 4 s.
-const SWEEP: Duration = pace::TICK;
+/// Clients, and idle upstream connections, are looked at every so many ticks; the limit of the latter is 4 s.
+const SWEEP_TICKS: u32 = 5;
+const _: () = assert!(pace::TICK.as_millis() == TICK.as_millis() * SWEEP_TICKS as u128);
 /// Connections passed to a worker that it has not taken up yet; above it the acceptor keeps them.
 const HANDED_OVER: usize = 256;
 
@@ -61,6 +62,8 @@ pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) idle: Idle,
+    pub(crate) buffers: Buffers,
+    pub(crate) waits: Waits,
     clients: Clients,
     /// How far the process is with ending, for everybody on this thread.
     reached: Cell<Stage>,
@@ -112,16 +115,19 @@ impl Worker {
         let random = RefCell::new(fastrand::Rng::new());
         let reached = *shared.stage.borrow();
         let (told, stage) = watch::channel(reached);
+        let start = Instant::now();
         Self {
             index,
             idle: Idle::new(shared.threads()),
+            buffers: Buffers::default(),
+            waits: Waits::new(start),
             clients: Clients::default(),
             reached: Cell::new(reached),
             stage,
             told,
             turns,
             others,
-            start: Instant::now(),
+            start,
             random,
             shared,
         }
@@ -129,19 +135,29 @@ impl Worker {
 
     async fn run(self: Rc<Self>, mut handed_over: mpsc::Receiver<HandedOver>, mut commands: mpsc::Receiver<Command>) {
         let mut stage = self.shared.stage.clone();
-        let mut sweep = tokio::time::interval(SWEEP);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut count = 0_u32;
         loop {
             tokio::select! {
                 Some(command) = commands.recv() => self.obey(command),
                 Some(connection) = handed_over.recv() => self.take_over(connection),
                 Ok(()) = stage.changed() => self.reach(*stage.borrow_and_update()),
-                now = sweep.tick() => {
-                    self.idle.sweep(now);
-                    self.clients.tick(now.duration_since(self.start));
+                _ = ticks.tick() => {
+                    count = count.wrapping_add(1);
+                    self.tick(count);
                 }
                 else => return,
             }
+        }
+    }
+
+    fn tick(&self, count: u32) {
+        let now = Instant::now(); // not when the tick was due: the thread may have been busy
+        self.waits.tick(now);
+        if count.is_multiple_of(SWEEP_TICKS) {
+            self.idle.sweep(now);
+            self.clients.tick(now.duration_since(self.start));
         }
     }
 
@@ -190,6 +206,6 @@ impl Worker {
     /// Whole seconds since the worker began.
     pub(crate) fn second(&self) -> u64 {
         // Not from 0: a budget's window reaches back.
-        self.start.elapsed().as_secs() + 100
+        self.waits.now().duration_since(self.start).as_secs() + 100
     }
 }

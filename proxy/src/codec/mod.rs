@@ -1,0 +1,20 @@
+//! HTTP/1.1 on the wire: heads, framing and bodies, as pure functions over bytes.
+//!
+//! Nothing here does I/O or reads a clock. What is read is strict (RFC 9112): a message whose end two readers could see at
+//! different places is an error. What is written is written anew, never copied through.
+
+mod body;
+mod chunks;
+mod fields;
+mod framing;
+mod head;
+mod trailers;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use body::{BodyDecoder, BodyError, Piece};
+pub(crate) use framing::Framing;
+pub(crate) use head::{Asked, HeadError, MAX_HEAD_BYTES, ResponseHead, may_be_whole, parse_response};
+pub(crate) use write::{CRLF, ChunkSize, LAST_CHUNK, last_chunk, request_head};

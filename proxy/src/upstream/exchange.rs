@@ -1,0 +1,133 @@
+//! One exchange on a connection, up to the head of the answer.
+
+use std::{
+    future::poll_fn,
+    io,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::Body;
+
+use super::{
+    Buffers, Connection, Inbound, Outbound, SendError,
+    receive::{HeadReader, ReadHeadError},
+};
+use crate::{
+    codec::{Asked, ResponseHead},
+    waits::{Wait, Waits},
+};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError<E> {
+    /// None in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The client's body broke.
+    #[error("the request's body broke")]
+    Body(E),
+    /// The socket took no byte of the request.
+    #[error("nothing could be sent: {0}")]
+    Unsent(io::Error),
+    /// The connection ended before the first byte of an answer.
+    #[error("no byte of an answer: {0}")]
+    Closed(io::Error),
+    /// The connection ended within the answer's head.
+    #[error("half a head: {0}")]
+    Cut(io::Error),
+    /// What came is not an answer.
+    #[error(transparent)]
+    Malformed(ReadHeadError),
+}
+
+impl<E> ExchangeError<E> {
+    /// Whether the endpoint's machine stopped to answer: what else leads there is as dead.
+    pub(crate) fn is_dead_peer(&self) -> bool {
+        let (Self::Unsent(error) | Self::Closed(error) | Self::Cut(error)) = self else { return false };
+        error.kind() == io::ErrorKind::TimedOut
+    }
+}
+
+/// What an exchange goes on with.
+pub(crate) struct Means<'a> {
+    /// The thread's buffers.
+    pub(crate) buffers: &'a Buffers,
+    /// The thread's waits.
+    pub(crate) waits: &'a Waits,
+    /// From the last byte of the request to the answer's head.
+    pub(crate) limit: Duration,
+}
+
+/// Sends a request and reads the head of its answer, which may come before the request is sent to its end.
+pub(crate) async fn exchange<B>(
+    connection: &mut Connection,
+    outbound: &mut Outbound<B>,
+    asked: Asked,
+    means: &Means<'_>,
+) -> Result<(ResponseHead, Inbound), ExchangeError<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    connection.requests += 1;
+    let mut step = Step { broken: None, wait: None };
+    let mut reader = HeadReader::new(means.buffers.take_read(), asked);
+    let answered = poll_fn(|cx| step.poll(cx, connection, outbound, &mut reader, means)).await;
+    means.buffers.give_read(reader.into_buffer());
+    let (head, behind) = answered?;
+    connection.idle_hint = head.idle_hint.map(Duration::from_secs);
+    let inbound = Inbound::new(&head, behind);
+    Ok((head, inbound))
+}
+
+/// A head, and what was read behind it.
+type HeadAndMore = (ResponseHead, Bytes);
+
+/// How far an exchange has come.
+struct Step<'a> {
+    /// Why no more of the request can be sent. An answer may be there all the same (RFC 9112 §9.5).
+    broken: Option<io::Error>,
+    wait: Option<Wait<'a>>,
+}
+
+impl<'a> Step<'a> {
+    fn poll<B: Body<Data = Bytes> + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        connection: &mut Connection,
+        outbound: &mut Outbound<B>,
+        reader: &mut HeadReader,
+        means: &Means<'a>,
+    ) -> Poll<Result<HeadAndMore, ExchangeError<B::Error>>> {
+        let stream = &mut connection.stream;
+        if self.broken.is_none() && !outbound.is_done() {
+            match outbound.poll_send(cx, stream) {
+                Poll::Ready(Err(SendError::Body(error))) => return Poll::Ready(Err(ExchangeError::Body(error))),
+                Poll::Ready(Err(SendError::Socket(error))) => self.broken = Some(error),
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+        }
+        match reader.poll_read(cx, stream) {
+            Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(self.failed(error, outbound.is_untouched()))),
+            Poll::Pending => {}
+        }
+        if self.broken.is_none() && !outbound.is_done() {
+            return Poll::Pending; // the limit begins at the request's end
+        }
+        let wait = self.wait.get_or_insert_with(|| means.waits.begin(means.limit));
+        wait.poll(cx).map(|()| Err(ExchangeError::Timeout))
+    }
+
+    fn failed<E>(&mut self, error: ReadHeadError, untouched: bool) -> ExchangeError<E> {
+        match error {
+            ReadHeadError::Closed(error) => {
+                let error = self.broken.take().unwrap_or(error);
+                if untouched { ExchangeError::Unsent(error) } else { ExchangeError::Closed(error) }
+            }
+            ReadHeadError::Cut(error) => ExchangeError::Cut(error),
+            other => ExchangeError::Malformed(other),
+        }
+    }
+}
