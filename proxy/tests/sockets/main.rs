@@ -1,6 +1,7 @@
 //! The real proxy over real sockets: what clients get, what endpoints see, what is counted.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, their helpers included")]
 
+mod answers;
 mod api;
 mod bodies;
 mod disk;
@@ -13,6 +14,7 @@ mod guard;
 mod last_good;
 mod leaving;
 mod limits;
+mod mixed;
 mod mount;
 mod namespace;
 mod pace;

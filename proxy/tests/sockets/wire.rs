@@ -56,6 +56,15 @@ impl Conn {
         self.head_within(SOON * 10).await
     }
 
+    /// The next head, or none: the other end may leave within it.
+    pub(crate) async fn try_head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(timeout(SOON, self.0.read_u8()).await.unwrap().ok()?);
+        }
+        Some(lower_names(head))
+    }
+
     async fn head_within(&mut self, limit: Duration) -> Option<String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -65,12 +74,7 @@ impl Conn {
                 Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&head)),
             }
         }
-        let lines = String::from_utf8(head).unwrap();
-        let lower = |line: &str| match line.split_once(':') {
-            Some((name, value)) if !name.contains(' ') => format!("{}:{value}\r\n", name.to_lowercase()),
-            _ => format!("{line}\r\n"),
-        };
-        Some(lines.trim_end().split("\r\n").map(lower).collect())
+        Some(lower_names(head))
     }
 
     /// So many bytes.
@@ -162,8 +166,22 @@ impl Conn {
 
     /// Ends the connection with a reset.
     pub(crate) fn reset(self) {
-        self.0.into_inner().set_zero_linger().unwrap();
+        self.make_reset();
     }
+
+    /// Lets the connection end with a reset when it is dropped.
+    pub(crate) fn make_reset(&self) {
+        self.0.get_ref().set_zero_linger().unwrap();
+    }
+}
+
+fn lower_names(head: Vec<u8>) -> String {
+    let lines = String::from_utf8(head).unwrap();
+    let lower = |line: &str| match line.split_once(':') {
+        Some((name, value)) if !name.contains(' ') => format!("{}:{value}\r\n", name.to_lowercase()),
+        _ => format!("{line}\r\n"),
+    };
+    lines.trim_end().split("\r\n").map(lower).collect()
 }
 
 /// The value of a field in a head.
