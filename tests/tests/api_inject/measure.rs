@@ -15,10 +15,10 @@ use evenkeel_tests::{
     api::{Space, Stage, eventually, percentile},
     process::Signal,
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Secret};
 use kube::{
     Api,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
@@ -39,6 +39,7 @@ const AT_ONCE: usize = 4;
 /// An operator that is told to.
 const ENDS: Duration = Duration::from_secs(15);
 const SECRET: &str = "evenkeel-operator";
+const LEASE: &str = SECRET;
 const NAMESPACE: &str = "evenkeel-system";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +53,8 @@ async fn admissions_are_quick_and_survive_what_happens_to_certificates_and_repli
     latency(&scene, &fail).await;
     rotation(&scene, [&fail, &ignore]).await;
     reset(&scene).await;
-    leaving(&mut scene, [&fail, &ignore]).await;
+    robbed(&mut scene, [&fail, &ignore]).await;
+    leaving(&mut scene, &ignore).await;
     dead(&mut scene, &fail, &ignore).await;
 }
 
@@ -174,11 +176,7 @@ async fn rotation(scene: &Scene, spaces: [&Space; 2]) {
     let client = scene.stage.server.client().await;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
     let load = Load::start(spaces);
-    let before = taken(scene);
-    eventually("a renewed certificate is in use", || async {
-        taken(scene).iter().zip(&before).all(|(now, before)| now > before).then_some(())
-    })
-    .await;
+    renewal(scene).await;
     for _ in 0..AUTHORITIES {
         let before = (taken(scene), authority(&secrets).await);
         secrets.delete(SECRET, &DeleteParams::default()).await.expect("it is deleted");
@@ -191,6 +189,14 @@ async fn rotation(scene: &Scene, spaces: [&Space; 2]) {
         .await;
     }
     load.finish(&format!("{AUTHORITIES} new authorities and their certificates")).await;
+}
+
+async fn renewal(scene: &Scene) {
+    let before = taken(scene);
+    eventually("a renewed certificate is in use", || async {
+        taken(scene).iter().zip(&before).all(|(now, before)| now > before).then_some(())
+    })
+    .await;
 }
 
 async fn authority(secrets: &Api<Secret>) -> Option<String> {
@@ -211,15 +217,35 @@ async fn reset(scene: &Scene) {
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
-/// A replica that ends answers on until nobody asks it any more: here for as long as it promises, since nobody else is there.
-async fn leaving(scene: &mut Scene, spaces: [&Space; 2]) {
-    const PROMISED: Duration = Duration::from_millis(1500);
-    let leader = scene.operators.remove(0);
-    let load = Load::start(spaces);
-    leader.signal(Signal::TERM);
+/// A leader whose Lease another takes ends by itself: it answers on until its readiness has told everybody.
+async fn robbed(scene: &mut Scene, spaces: [&Space; 2]) {
+    const PROMISED: Duration = Duration::from_millis(4500);
+    let leases: Api<Lease> = Api::namespaced(scene.stage.server.client().await, NAMESPACE);
+    renewal(scene).await; // for as long as nobody leads, there is none
+    let (leader, load) = (scene.operators.remove(0), Load::start(spaces));
+    hold(&leases, Some("somebody-else")).await;
     tokio::time::sleep(PROMISED).await;
-    load.finish("the leader is ending").await;
-    assert!(leader.finish(ENDS).status.success());
+    load.finish("the leader has lost its Lease").await;
+    assert!(!leader.finish(ENDS).status.success(), "a new process begins anew");
+    hold(&leases, None).await;
+    renewal(scene).await;
+}
+
+async fn hold(leases: &Api<Lease>, holder: Option<&str>) {
+    let patch = Patch::Merge(json!({ "spec": { "holderIdentity": holder } }));
+    leases.patch(LEASE, &PatchParams::default(), &patch).await.expect("it is taken");
+}
+
+/// A replica that is told to end answers on until nobody asks it any more: here for as long as it promises, since nobody else is
+/// there.
+async fn leaving(scene: &mut Scene, space: &Space) {
+    const PROMISED: Duration = Duration::from_millis(1500);
+    let last = scene.operators.remove(0);
+    let load = Load::start([space, space]);
+    last.signal(Signal::TERM);
+    tokio::time::sleep(PROMISED).await;
+    load.finish("the last replica is ending").await;
+    assert!(last.finish(ENDS).status.success());
 }
 
 /// Nobody answers any more.
