@@ -11,7 +11,7 @@ mod retry;
 pub(crate) use body::ResponseBody;
 pub(crate) use incoming::{ClientBody, Fault};
 
-use std::{cell::Cell, net::IpAddr, rc::Rc};
+use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
 
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
@@ -44,42 +44,56 @@ impl Client {
     }
 }
 
-/// Answers a request, by an endpoint or by ourselves.
-pub(crate) async fn serve(worker: &Rc<Worker>, client: &Client, request: Request<Incoming>) -> Response<ResponseBody> {
-    let exchange = Exchange::new(worker, client.pool);
-    let view = exchange.pool.view.load_full();
-    let mut response = answer(exchange, view.as_deref(), client, request).await;
-    if let Some(view) = view {
-        view.plan.rules.response.apply(response.headers_mut());
-    }
-    response
+/// A request that was looked at.
+pub(crate) enum Admitted {
+    /// It goes to an endpoint.
+    Forward(Exchange, Arc<View>, Outgoing),
+    /// It was answered already.
+    Answered(Response<ResponseBody>),
 }
 
-async fn answer(
-    exchange: Exchange,
-    view: Option<&View>,
-    client: &Client,
-    request: Request<Incoming>,
-) -> Response<ResponseBody> {
+/// Looks at a request. Not part of the future that answers it, which would have space for what came, all its life.
+pub(crate) fn admit(worker: &Rc<Worker>, client: &Client, request: Request<Incoming>) -> Admitted {
+    let exchange = Exchange::new(worker, client.pool);
+    let view = exchange.pool.view.load_full();
     let (parts, incoming) = request.into_parts();
     let reset = (parts.version < Version::HTTP_11).then(|| Rc::clone(&client.reset));
     let none = Rules::default();
-    let rules = view.map_or(&none, |view| &view.plan.rules);
-    let context = Context { origin: &client.origin, rules, id: exchange.worker.random() };
-    match (Head::check(parts, &context), view) {
-        (Err(refusal), _) => exchange.refuse(&refusal),
-        (Ok(Passage::Here), _) => {
+    let rules = view.as_ref().map_or(&none, |view| &view.plan.rules);
+    match (Head::check(parts, &Context { origin: &client.origin, rules, id: worker.random() }), view) {
+        (Err(refusal), view) => answered(view.as_deref(), exchange.refuse(&refusal)),
+        (Ok(Passage::Here), view) => {
             exchange.end(Outcome::answered(200));
-            answer::empty()
+            answered(view.as_deref(), answer::empty())
         }
-        (Ok(Passage::Forward(_)), None) => exchange.fail(503, Reason::NoTable, "there is no routing table yet"),
+        (Ok(Passage::Forward(_)), None) => {
+            Admitted::Answered(exchange.fail(503, Reason::NoTable, "there is no routing table yet"))
+        }
         (Ok(Passage::Forward(head)), Some(view)) => {
             exchange.count_dropped_fields(head.dropped());
             let body = !matches!(head.framing(), Framing::None | Framing::Length(0));
-            let body = body.then(|| ClientBody::new(incoming, rules.max_body, Rc::clone(&client.pace)));
+            let body = body.then(|| ClientBody::new(incoming, view.plan.rules.max_body, Rc::clone(&client.pace)));
             let outgoing = Outgoing::new(&head, body, reset, &exchange.worker.buffers);
-            drop(head); // it is written: an attempt needs no more of it
-            attempt::forward(exchange, view, outgoing).await
+            Admitted::Forward(exchange, view, outgoing)
         }
+    }
+}
+
+fn answered(view: Option<&View>, mut response: Response<ResponseBody>) -> Admitted {
+    if let Some(view) = view {
+        view.plan.rules.response.apply(response.headers_mut());
+    }
+    Admitted::Answered(response)
+}
+
+/// The answer of an endpoint, or ours.
+pub(crate) async fn answer(admitted: Admitted) -> Response<ResponseBody> {
+    match admitted {
+        Admitted::Forward(exchange, view, outgoing) => {
+            let mut response = attempt::forward(exchange, &view, outgoing).await;
+            view.plan.rules.response.apply(response.headers_mut());
+            response
+        }
+        Admitted::Answered(response) => response,
     }
 }

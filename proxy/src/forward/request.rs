@@ -17,7 +17,7 @@ const LARGE_BYTES: u64 = 32 * 1024;
 const IDEMPOTENT: [Method; 5] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
 
 /// A request that can be sent: once, or again as long as nothing of its body was needed.
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     /// What is sent: written once, the same bytes for every attempt.
     pub(super) outbound: Outbound<ClientBody>,
     pub(super) asked: Asked,

@@ -83,9 +83,11 @@ async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
     let client = Rc::new(client);
     let service = service_fn({
         let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
-        move |request| {
-            let (worker, client) = (Rc::clone(&worker), Rc::clone(&client));
-            async move { Ok::<_, Infallible>(answer(worker, client, request).await) }
+        move |request: Request<Incoming>| {
+            client.pace.begin(!request.body().is_end_stream());
+            let admitted = forward::admit(&worker, &client, request);
+            let (worker, pace) = (Rc::clone(&worker), Rc::clone(&client.pace));
+            async move { Ok::<_, Infallible>(pass_on(&worker, pace, forward::answer(admitted).await)) }
         }
     });
     let mut builder = http1::Builder::new();
@@ -108,7 +110,8 @@ async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
         Some(ended) => ending(&pace, ended),
         None => lose_patience(&worker, &client),
     };
-    close(&mut connection.into_parts().io.into_inner().stream, ending).await;
+    let mut stream = connection.into_parts().io.into_inner();
+    close(&mut stream.stream, ending).await;
 }
 
 /// Returns when the process closes idle connections. Not over a request that is here already: let the socket be looked at.
@@ -161,10 +164,7 @@ fn lose_patience(worker: &Worker, client: &Client) -> Ending {
     }
 }
 
-async fn answer(worker: Rc<Worker>, client: Rc<Client>, request: Request<Incoming>) -> Response<Answer> {
-    let pace = Rc::clone(&client.pace);
-    pace.begin(!request.body().is_end_stream());
-    let mut response = forward::serve(&worker, &client, request).await;
+fn pass_on(worker: &Worker, pace: Rc<Pace>, mut response: Response<ResponseBody>) -> Response<Answer> {
     pace.answer();
     // Asked now: the process may have been told to end while the endpoint took its time.
     if worker.is_at(Stage::Closing) || pace.is_worn() {
