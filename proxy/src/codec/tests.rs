@@ -139,7 +139,8 @@ fn what_belongs_to_the_connection_is_not_passed_on() {
          Evenkeel-Reason: UH\r\nContent-Length: 3\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Empty:\r\n\r\n",
         Asked::Other,
     );
-    let left: Vec<_> = head.fields.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    let mut left: Vec<_> = head.fields.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+    left.sort_by_key(|(name, _)| *name); // lines of one name keep their order
     assert_eq!(left, [("content-length", "3"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("x-empty", "")]);
     assert_eq!((head.idle_hint, head.persistent), (Some(7), true));
 

@@ -2,13 +2,13 @@
 //!
 //! An endpoint with one worker is asked twice, so that a connection that is not kept shows in their number.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::time::sleep;
+use tokio::sync::Notify;
 
 use crate::endpoint::Endpoint;
 use crate::pool::Pool;
-use crate::proxy::{Proxy, until};
+use crate::proxy::Proxy;
 use crate::wire::{Conn, GET, OK, field, status};
 
 /// What becomes of the connection to the endpoint.
@@ -287,19 +287,27 @@ async fn a_head_may_come_byte_by_byte() {
 
 #[tokio::test]
 async fn what_comes_on_an_idle_connection_is_nobodys_answer() {
-    let endpoint = Endpoint::start(|mut accepted| async move {
-        while accepted.request().await.is_some() {
+    let (poison, poisoned) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (sends, sent) = (Arc::clone(&poison), Arc::clone(&poisoned));
+    let endpoint = Endpoint::start(move |mut accepted| {
+        let (sends, sent) = (Arc::clone(&sends), Arc::clone(&sent));
+        async move {
+            accepted.request().await;
             accepted.conn.send(OK).await;
-            sleep(Duration::from_millis(50)).await; // until the connection is idle
+            sends.notified().await;
             accepted.conn.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison").await;
+            sent.notify_one();
+            assert_eq!(accepted.request().await, None, "it is not used again");
         }
     })
     .await;
     let proxy = Proxy::with(&[&Pool::of(&[endpoint.addr])], &["--threads", "1"]).await;
-    for asked in 0..10 {
+    for asked in 1..=10 {
         assert_eq!(proxy.ask(GET).await.1, "ok");
-        sleep(Duration::from_millis(100)).await; // the poison is there
-        until("the connection is not used again", async || endpoint.connections() == asked + 1).await;
+        assert_eq!(endpoint.connections(), asked);
+        proxy.settles().await; // the connection is idle
+        poison.notify_one();
+        poisoned.notified().await;
     }
 }
 

@@ -16,7 +16,7 @@ use crate::proxy::Proxy;
 use plan::Record;
 
 /// What fits into a daily run.
-const EXCHANGES: u64 = 4_000;
+const EXCHANGES: u64 = 12_000;
 const CLIENTS: u64 = 24;
 
 fn number(name: &str) -> Option<u64> {
