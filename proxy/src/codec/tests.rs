@@ -244,7 +244,7 @@ fn a_request_has_one_framing_field_whatever_its_map_says() {
         (Framing::Chunked, "transfer-encoding: chunked\r\n"),
     ] {
         let mut out = Vec::new();
-        request_head(&mut out, &Method::POST, "/a%2f?b", &fields, framing);
+        request_head(&mut out, &Method::POST, "/a%2f?b", &fields, |_| (), framing);
         let expected = format!("POST /a%2f?b HTTP/1.1\r\nhost: shop.example\r\nx: \r\n{field}\r\n");
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
@@ -338,7 +338,7 @@ proptest! {
         }
         let framing = length.map_or(Framing::Chunked, Framing::Length);
         let mut out = Vec::new();
-        request_head(&mut out, &Method::from_bytes(method.as_bytes()).unwrap(), &target, &map, framing);
+        request_head(&mut out, &Method::from_bytes(method.as_bytes()).unwrap(), &target, &map, |_| (), framing);
         let mut room = [httparse::EMPTY_HEADER; 32];
         let mut request = httparse::Request::new(&mut room);
         prop_assert_eq!(request.parse(&out), Ok(httparse::Status::Complete(out.len())));

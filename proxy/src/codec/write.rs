@@ -9,8 +9,16 @@ pub(crate) const CRLF: &[u8] = b"\r\n";
 /// The end of a chunked body without trailers.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Appends the head of a request. Nothing is refused: none of the types can hold a line end.
-pub(crate) fn request_head(out: &mut Vec<u8>, method: &Method, target: &str, fields: &HeaderMap, framing: Framing) {
+/// Appends the head of a request. Nothing is refused: none of the types can hold a line end. `more` appends whole lines of the
+/// caller's own.
+pub(crate) fn request_head(
+    out: &mut Vec<u8>,
+    method: &Method,
+    target: &str,
+    fields: &HeaderMap,
+    more: impl FnOnce(&mut Vec<u8>),
+    framing: Framing,
+) {
     for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
@@ -19,6 +27,7 @@ pub(crate) fn request_head(out: &mut Vec<u8>, method: &Method, target: &str, fie
             field(out, name.as_str().as_bytes(), value.as_bytes());
         }
     }
+    more(out);
     match framing {
         Framing::None | Framing::Close => {}
         Framing::Length(length) => field(out, b"content-length", Decimal::new(length).digits()),

@@ -45,11 +45,12 @@ impl Client {
 }
 
 /// A request that was looked at.
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the large one")]
 pub(crate) enum Admitted {
     /// It goes to an endpoint.
     Forward(Exchange, Arc<View>, Outgoing),
-    /// It was answered already.
-    Answered(Response<ResponseBody>),
+    /// It was answered already. On the heap, since it is rare and large.
+    Answered(Box<Response<ResponseBody>>),
 }
 
 /// Looks at a request. Not part of the future that answers it, which would have space for what came, all its life.
@@ -67,7 +68,7 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Client, request: Request<Incom
             answered(view.as_deref(), answer::empty())
         }
         (Ok(Passage::Forward(_)), None) => {
-            Admitted::Answered(exchange.fail(503, Reason::NoTable, "there is no routing table yet"))
+            answered(None, exchange.fail(503, Reason::NoTable, "there is no routing table yet"))
         }
         (Ok(Passage::Forward(head)), Some(view)) => {
             exchange.count_dropped_fields(head.dropped());
@@ -83,7 +84,7 @@ fn answered(view: Option<&View>, mut response: Response<ResponseBody>) -> Admitt
     if let Some(view) = view {
         view.plan.rules.response.apply(response.headers_mut());
     }
-    Admitted::Answered(response)
+    Admitted::Answered(Box::new(response))
 }
 
 /// The answer of an endpoint, or ours.
@@ -94,6 +95,6 @@ pub(crate) async fn answer(admitted: Admitted) -> Response<ResponseBody> {
             view.plan.rules.response.apply(response.headers_mut());
             response
         }
-        Admitted::Answered(response) => response,
+        Admitted::Answered(response) => *response,
     }
 }

@@ -31,10 +31,22 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// `body` is that of the head, if it has one that is not empty.
-    pub(super) fn new(head: &Head, body: Option<ClientBody>, reset: Option<Rc<Cell<bool>>>, buffers: &Buffers) -> Self {
+    pub(super) fn new(
+        head: &Head<'_>,
+        body: Option<ClientBody>,
+        reset: Option<Rc<Cell<bool>>>,
+        buffers: &Buffers,
+    ) -> Self {
         let framing = Framing::from(head.framing());
         let mut bytes = buffers.take_written();
-        codec::request_head(&mut bytes, head.method(), head.target().as_str(), head.fields(), framing);
+        codec::request_head(
+            &mut bytes,
+            head.method(),
+            head.target().as_str(),
+            head.fields(),
+            |out| head.write_more(out),
+            framing,
+        );
         Self {
             asked: Asked::by(head.method()),
             can_repeat: body.is_none() && IDEMPOTENT.contains(head.method()),

@@ -15,7 +15,6 @@ static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 static HTTP: HeaderValue = HeaderValue::from_static("http");
@@ -27,6 +26,8 @@ pub(crate) struct Origin {
     peer: IpAddr,
     /// The same as a field value.
     address: HeaderValue,
+    /// What is said of requests from there, as it is written: all that can be known before they come.
+    lines: Box<[u8]>,
     /// Where it connected to, for those who send no `Host`.
     pub(super) local: HeaderValue,
 }
@@ -37,25 +38,56 @@ impl Origin {
         let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
         let peer = peer.to_canonical();
         let local = SocketAddr::new(local.ip().to_canonical(), local.port());
-        Self { peer, address: value(peer.to_string()), local: value(local.to_string()) }
+        let lines = format!("x-forwarded-for: {peer}\r\nx-real-ip: {peer}\r\nx-forwarded-proto: http\r\n");
+        Self {
+            peer,
+            address: value(peer.to_string()),
+            lines: lines.into_bytes().into(),
+            local: value(local.to_string()),
+        }
     }
 }
 
-/// Says where the request came from. What an untrusted peer says of that is replaced; what a trusted one says is kept, and
+/// What is said besides the fields: written as it goes out, since nobody looks for it before.
+#[derive(Debug)]
+pub(super) struct More<'a> {
+    /// Where the request came from, unless the fields say it.
+    origin: Option<&'a Origin>,
+    /// The request's name, unless it came with one.
+    id: Option<u128>,
+}
+
+/// Says where the request came from, and gives it a name if it has none. What an untrusted peer says of that is replaced; what a trusted one says is kept, and
 /// the peer itself is always the last of `X-Forwarded-For`.
-pub(super) fn tell(fields: &mut HeaderMap, found: Found, origin: &Origin, rules: &Rules) {
-    let told = found.has(Meaning::Forwarded);
-    if told && rules.trusted.iter().any(|network| network.contains(origin.peer)) {
-        return complete(fields, origin);
+pub(super) fn tell<'a>(fields: &mut HeaderMap, found: Found, origin: &'a Origin, rules: &Rules, id: u128) -> More<'a> {
+    let id = (!found.has(Meaning::RequestId)).then_some(id);
+    if !found.has(Meaning::Forwarded) {
+        return More { origin: Some(origin), id };
     }
-    if told {
-        remove_all(fields, Meaning::Forwarded);
+    if rules.trusted.iter().any(|network| network.contains(origin.peer)) {
+        complete(fields, origin);
+        return More { origin: None, id };
     }
-    fields.insert(FORWARDED_FOR.clone(), origin.address.clone());
-    fields.insert(REAL_IP.clone(), origin.address.clone());
-    fields.insert(FORWARDED_PROTO.clone(), HTTP.clone());
-    if let Some(host) = fields.get(header::HOST).cloned() {
-        fields.insert(FORWARDED_HOST.clone(), host);
+    remove_all(fields, Meaning::Forwarded);
+    More { origin: Some(origin), id }
+}
+
+impl More<'_> {
+    /// Appends the lines, beside fields among which is the one `Host`.
+    pub(super) fn write(&self, fields: &HeaderMap, out: &mut Vec<u8>) {
+        if let Some(origin) = self.origin {
+            out.extend_from_slice(&origin.lines);
+            if let Some(host) = fields.get(header::HOST) {
+                out.extend_from_slice(b"x-forwarded-host: ");
+                out.extend_from_slice(host.as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        if let Some(id) = self.id {
+            out.extend_from_slice(b"x-request-id: ");
+            out.extend_from_slice(&hexadecimal(id));
+            out.extend_from_slice(b"\r\n");
+        }
     }
 }
 
@@ -76,17 +108,11 @@ fn complete(fields: &mut HeaderMap, origin: &Origin) {
     }
 }
 
-/// Gives the request a name, unless it has one.
-pub(super) fn name(fields: &mut HeaderMap, found: Found, id: u128) {
-    if found.has(Meaning::RequestId) {
-        return;
-    }
+fn hexadecimal(number: u128) -> [u8; 32] {
     let mut text = [0; 32];
-    for (byte, digits) in id.to_be_bytes().into_iter().zip(text.chunks_exact_mut(2)) {
+    for (byte, digits) in number.to_be_bytes().into_iter().zip(text.chunks_exact_mut(2)) {
         digits[0] = DIGITS[usize::from(byte >> 4)];
         digits[1] = DIGITS[usize::from(byte & 15)];
     }
-    if let Ok(value) = HeaderValue::from_bytes(&text) {
-        fields.insert(REQUEST_ID.clone(), value);
-    }
+    text
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts, uri:
 use super::{
     Framing, Origin, Refusal, Rules, authority,
     fields::{Found, remove_all, strip_hop_by_hop},
-    forwarded,
+    forwarded::{self, More},
     framing::{self, digits},
     name::Meaning,
     refusal::{BODY_TOO_LARGE, EXPECT, HOPS, HOST},
@@ -14,37 +14,39 @@ use super::{
 
 /// A head as it goes to an endpoint.
 #[derive(Debug)]
-pub(crate) struct Head {
+pub(crate) struct Head<'a> {
     method: Method,
     target: PathAndQuery,
     fields: HeaderMap,
+    more: More<'a>,
     framing: Framing,
     dropped: usize,
 }
 
 /// What becomes of a request that may pass.
 #[derive(Debug)]
-pub(crate) enum Passage {
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the large one, and none lives long")]
+pub(crate) enum Passage<'a> {
     /// It goes to an endpoint.
-    Forward(Head),
+    Forward(Head<'a>),
     /// It asks the server as a whole, and that is us: an empty 200.
     Here,
 }
 
 /// What the guard is told besides the head.
 #[derive(Debug)]
-pub(crate) struct Context<'a> {
+pub(crate) struct Context<'a, 'r> {
     /// Who asks.
     pub(crate) origin: &'a Origin,
     /// What the pool says.
-    pub(crate) rules: &'a Rules,
+    pub(crate) rules: &'r Rules,
     /// A random number that no other request has.
     pub(crate) id: u128,
 }
 
-impl Head {
+impl<'a> Head<'a> {
     /// Checks a head as a parser has it, and makes it ready to forward.
-    pub(crate) fn check(parts: Parts, context: &Context) -> Result<Passage, Refusal> {
+    pub(crate) fn check(parts: Parts, context: &Context<'a, '_>) -> Result<Passage<'a>, Refusal> {
         let Parts { method, uri, version, headers: mut fields, .. } = parts;
         let target = target::check(&method, uri)?;
         let found = Found::in_fields(&fields)?;
@@ -62,9 +64,8 @@ impl Head {
         strip_hop_by_hop(&mut fields, found);
         let dropped = if found.has(Meaning::Ambiguous) { remove_all(&mut fields, Meaning::Ambiguous) } else { 0 };
         context.rules.request.apply(&mut fields);
-        forwarded::tell(&mut fields, found, context.origin, context.rules);
-        forwarded::name(&mut fields, found, context.id);
-        Ok(Passage::Forward(Self { method, target: target.path, fields, framing, dropped }))
+        let more = forwarded::tell(&mut fields, found, context.origin, context.rules, context.id);
+        Ok(Passage::Forward(Self { method, target: target.path, fields, more, framing, dropped }))
     }
 
     /// The method, as it came.
@@ -77,9 +78,14 @@ impl Head {
         &self.target
     }
 
-    /// The fields, without any that frames the body.
+    /// The fields, without any that frames the body, and without those of [`Head::write_more`].
     pub(crate) fn fields(&self) -> &HeaderMap {
         &self.fields
+    }
+
+    /// Appends, as whole lines, what we say of the request: where it came from, and its name.
+    pub(crate) fn write_more(&self, out: &mut Vec<u8>) {
+        self.more.write(&self.fields, out);
     }
 
     /// How many names were dropped, since others could take them for different ones.
