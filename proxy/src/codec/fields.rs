@@ -97,7 +97,9 @@ mod tests {
             (&["closed"], (false, false, true)),
         ] {
             let mut options = Options::default();
-            lines.iter().for_each(|line| options.add(line.as_bytes()));
+            for line in lines {
+                options.add(line.as_bytes());
+            }
             assert_eq!(options, Options { close, keep_alive, names }, "{lines:?}");
         }
     }

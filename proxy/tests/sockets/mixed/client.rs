@@ -139,18 +139,14 @@ async fn read(conn: &mut Conn, exchange: &Exchange, form: Form, may_break: bool,
     };
     let mine = field(&head, "x-id") == Some(&exchange.id.to_string()) && status(&head) == exchange.status();
     record.expect(mine, || format!("{exchange:?} {form:?} got another's head: {head}"));
-    match body {
-        Some(body) => {
-            let expected = if bare { String::new() } else { exchange.answered() };
-            record.expect(body == expected, || format!("{exchange:?} {form:?}: {} bytes came", body.len()));
-            record.counted("whole");
-        }
-        None => {
-            record.expect(may_break, || format!("{exchange:?} {form:?} broke off"));
-            record.counted("broken off");
-            return false;
-        }
-    }
+    let Some(body) = body else {
+        record.expect(may_break, || format!("{exchange:?} {form:?} broke off"));
+        record.counted("broken off");
+        return false;
+    };
+    let expected = if bare { String::new() } else { exchange.answered() };
+    record.expect(body == expected, || format!("{exchange:?} {form:?}: {} bytes came", body.len()));
+    record.counted("whole");
     field(&head, "connection") != Some("close")
 }
 
@@ -190,17 +186,13 @@ async fn ask(sender: &mut SendRequest<Full<Bytes>>, exchange: &Exchange, posts: 
     }
     let mine = response.headers()["x-id"] == exchange.id.to_string() && response.status() == exchange.status();
     record.expect(mine, || format!("{exchange:?} got another's head: {response:?}"));
-    match response.into_body().collect().await {
-        Ok(body) => {
-            let body = body.to_bytes();
-            record.expect(body == exchange.answered(), || format!("{exchange:?}: {} bytes came", body.len()));
-            record.counted("whole");
-            true
-        }
-        Err(_) => {
-            record.expect(exchange.may_fail(posts), || format!("{exchange:?} broke off"));
-            record.counted("broken off");
-            false
-        }
-    }
+    let Ok(body) = response.into_body().collect().await else {
+        record.expect(exchange.may_fail(posts), || format!("{exchange:?} broke off"));
+        record.counted("broken off");
+        return false;
+    };
+    let body = body.to_bytes();
+    record.expect(body == exchange.answered(), || format!("{exchange:?}: {} bytes came", body.len()));
+    record.counted("whole");
+    true
 }

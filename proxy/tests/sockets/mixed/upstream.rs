@@ -1,6 +1,7 @@
 //! The endpoints: one kind by hand, which misbehaves as planned, and one by hyper, which does not.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -107,7 +108,7 @@ fn chunks(body: &str, id: u64) -> String {
     while !rest.is_empty() {
         let (chunk, later) = rest.split_at(random.usize(1..=rest.len().min(20_000)));
         let extension = if random.u32(0..5) == 0 { ";a=\"b;\"" } else { "" };
-        text += &format!("{:x}{extension}\r\n{chunk}\r\n", chunk.len());
+        write!(text, "{:x}{extension}\r\n{chunk}\r\n", chunk.len()).unwrap();
         rest = later;
     }
     text + "0\r\n"
