@@ -4,8 +4,8 @@ use evenkeel_crds::{
     BalancerPool,
     address::Scope,
     api::{
-        Backend, BalancerPoolSpec, ByteSize, Endpoint, GepDuration, HeaderField, HeaderFilter, HeaderName, Headers,
-        Limits, Listener, NetworkText, PortRef, Proxy, ProxyMode, ServiceRef, Timeouts,
+        Backend, BalancerPoolSpec, ByteSize, ConnectionPool, Endpoint, GepDuration, HeaderField, HeaderFilter,
+        HeaderName, Headers, Limits, Listener, NetworkText, PortRef, Proxy, ProxyMode, ServiceRef, Timeouts,
     },
     translate::{Inputs, Problem, ProblemKind, translate},
 };
@@ -32,6 +32,7 @@ fn pool() -> BalancerPool {
         load_balancing: None,
         timeouts: None,
         limits: None,
+        connection_pool: None,
         headers: None,
     };
     BalancerPool::new("web", spec)
@@ -244,6 +245,35 @@ fn timeouts() {
     for text in ["", "0s", "0ms", "1h1ms", "2h", "1d", "5", "1.5s", "-1s", "100000ms", "1s1s1s1s1s", "99999h99999h"] {
         refuses(text, "spec.timeouts.connect", |pool| set(pool, Some(text), None));
         refuses(text, "spec.timeouts.responseHeader", |pool| set(pool, None, Some(text)));
+    }
+}
+
+#[test]
+fn connection_pools() {
+    let set = |pool: ConnectionPool| move |to: &mut BalancerPool| to.spec.connection_pool = Some(pool);
+    let idle = |count| set(ConnectionPool { max_idle_per_endpoint: Some(count), ..ConnectionPool::default() });
+    let requests =
+        |count| set(ConnectionPool { max_requests_per_connection: Some(count), ..ConnectionPool::default() });
+    let timeout =
+        |text: &str| set(ConnectionPool { idle_timeout: Some(GepDuration(text.into())), ..ConnectionPool::default() });
+    accepts("nothing", set(ConnectionPool::default()));
+    for count in [1, 1000] {
+        accepts("idle", idle(count));
+    }
+    for count in [-1, 0, 1001] {
+        refuses("idle", "spec.connectionPool.maxIdlePerEndpoint", idle(count));
+    }
+    for count in [1, 1_000_000] {
+        accepts("requests", requests(count));
+    }
+    for count in [i32::MIN, 0, 1_000_001] {
+        refuses("requests", "spec.connectionPool.maxRequestsPerConnection", requests(count));
+    }
+    for text in ["1ms", "4s", "1h"] {
+        accepts(text, timeout(text));
+    }
+    for text in ["", "0s", "1h1ms", "4"] {
+        refuses(text, "spec.connectionPool.idleTimeout", timeout(text));
     }
 }
 

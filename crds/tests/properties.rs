@@ -212,6 +212,7 @@ fn pool() -> impl Strategy<Value = BalancerPool> {
                 load_balancing: None,
                 timeouts,
                 limits: None,
+                connection_pool: None,
                 headers: None,
             };
             let mut pool = BalancerPool::new(&name, spec);

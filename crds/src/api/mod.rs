@@ -7,6 +7,7 @@
 
 mod backend;
 mod balancing;
+mod connections;
 mod duration;
 mod headers;
 mod limits;
@@ -21,6 +22,7 @@ mod timeouts;
 
 pub use backend::{Backend, Endpoint, ServiceRef};
 pub use balancing::{Algorithm, LoadBalancing};
+pub use connections::ConnectionPool;
 pub use duration::{DurationError, GepDuration};
 pub use headers::{HeaderField, HeaderFilter, HeaderName, Headers};
 pub use limits::{ByteSize, Limits};

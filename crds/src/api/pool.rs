@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, BalancerPoolStatus, Headers, Limits, Listener, LoadBalancing, Proxy, Timeouts};
+use super::{Backend, BalancerPoolStatus, ConnectionPool, Headers, Limits, Listener, LoadBalancing, Proxy, Timeouts};
 
 /// How the traffic of one listener is shared among backends.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +85,10 @@ pub struct BalancerPoolSpec {
     /// How long to wait, for what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+
+    /// How connections to endpoints are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_pool: Option<ConnectionPool>,
 
     /// How much is too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]

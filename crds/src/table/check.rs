@@ -9,7 +9,7 @@ use crate::{
     address::{self, Scope},
     fields, names,
     network::Network,
-    translate::{MAX_BACKENDS, MAX_WEIGHT},
+    translate::{MAX_BACKENDS, MAX_IDLE_PER_ENDPOINT, MAX_REQUESTS_PER_CONNECTION, MAX_WEIGHT},
 };
 
 /// The longest wait that a table may ask for.
@@ -55,6 +55,13 @@ impl Policy {
         for ms in [self.timeouts.connect_ms, self.timeouts.response_header_ms] {
             ensure((1..=MAX_TIMEOUT_MS).contains(&ms), || format!("a timeout of {ms} ms"))?;
         }
+        let pool = &self.connection_pool;
+        let range = |value: u64, most: u64| {
+            ensure((1..=most).contains(&value), || format!("{value} in connectionPool, which is 1 to {most}"))
+        };
+        range(pool.max_idle_per_endpoint.into(), MAX_IDLE_PER_ENDPOINT.into())?;
+        range(pool.idle_timeout_ms, MAX_TIMEOUT_MS)?;
+        range(pool.max_requests_per_connection.into(), MAX_REQUESTS_PER_CONNECTION.into())?;
         for network in &self.listener.trusted_peers {
             ensure(network.parse::<Network>().is_ok(), || format!("trusted peers {network:?}"))?;
         }

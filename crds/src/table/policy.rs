@@ -40,6 +40,9 @@ pub struct Policy {
     pub load_balancing: LoadBalancingPolicy,
     /// How long to wait.
     pub timeouts: TimeoutsPolicy,
+    /// How connections to endpoints are kept.
+    #[serde(default, skip_serializing_if = "ConnectionPoolPolicy::is_default")]
+    pub connection_pool: ConnectionPoolPolicy,
     /// How much is too much.
     #[serde(default, skip_serializing_if = "LimitsPolicy::is_none")]
     pub limits: LimitsPolicy,
@@ -92,6 +95,37 @@ impl TimeoutsPolicy {
     #[must_use]
     pub fn response_header(&self) -> Duration {
         Duration::from_millis(self.response_header_ms)
+    }
+}
+
+/// How connections to endpoints are kept. Without a word of it a proxy keeps them as its release always did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConnectionPoolPolicy {
+    /// Idle ones to an endpoint, of each proxy.
+    pub max_idle_per_endpoint: u32,
+    /// How long one may be idle.
+    pub idle_timeout_ms: u64,
+    /// Requests on one.
+    pub max_requests_per_connection: u32,
+}
+
+impl Default for ConnectionPoolPolicy {
+    /// Idle for less than common servers bear (Node: 5 s).
+    fn default() -> Self {
+        Self { max_idle_per_endpoint: 32, idle_timeout_ms: 4_000, max_requests_per_connection: 10_000 }
+    }
+}
+
+impl ConnectionPoolPolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How long one may be idle.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
     }
 }
 
@@ -191,6 +225,7 @@ impl Policy {
             listener: ListenerPolicy { port, bind_port: names::bind_port(port), trusted_peers: Vec::new() },
             load_balancing: LoadBalancingPolicy { algorithm: Algorithm::RoundRobin },
             timeouts: TimeoutsPolicy { connect_ms: 2_000, response_header_ms: 30_000 },
+            connection_pool: ConnectionPoolPolicy::default(),
             limits: LimitsPolicy::default(),
             headers: HeadersPolicy::default(),
             backends: Vec::new(),

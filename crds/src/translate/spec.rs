@@ -45,6 +45,7 @@ pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<P
         set_ms(&mut policy.timeouts.connect_ms, timeouts.connect.as_ref());
         set_ms(&mut policy.timeouts.response_header_ms, timeouts.response_header.as_ref());
     }
+    super::connections::resolve(spec, &mut policy.connection_pool);
     super::traffic::resolve(spec, &mut policy);
     policy.backends = spec.backends.iter().map(backend).collect();
     Ok(policy.written_anew())
@@ -71,7 +72,7 @@ pub(super) fn weight_of(weight: i32) -> u32 {
     u32::try_from(weight).unwrap_or_default()
 }
 
-fn set_ms(ms: &mut u64, duration: Option<&GepDuration>) {
+pub(super) fn set_ms(ms: &mut u64, duration: Option<&GepDuration>) {
     if let Some(Ok(duration)) = duration.map(GepDuration::parse) {
         *ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     }
@@ -127,6 +128,7 @@ impl Checker<'_> {
             self.timeout(timeouts.connect.as_ref(), "spec.timeouts.connect");
             self.timeout(timeouts.response_header.as_ref(), "spec.timeouts.responseHeader");
         }
+        self.connections(spec);
         self.traffic(spec);
     }
 
@@ -264,7 +266,7 @@ impl Checker<'_> {
         );
     }
 
-    fn timeout(&mut self, duration: Option<&GepDuration>, field: &str) {
+    pub(super) fn timeout(&mut self, duration: Option<&GepDuration>, field: &str) {
         match duration.map(GepDuration::parse) {
             None => {}
             Some(Ok(duration)) => self.require(

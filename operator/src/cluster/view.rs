@@ -57,6 +57,7 @@ impl Pool {
             load_balancing: None,
             timeouts: None,
             limits: None,
+            connection_pool: None,
             headers: None,
         };
         let object = BalancerPool { metadata: invalid.metadata, spec, status: None };

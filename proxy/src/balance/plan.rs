@@ -83,9 +83,9 @@ impl Plan {
             response_header_timeout: policy.timeouts.response_header(),
             rules: Rules::of(policy),
             connection_pool: ConnectionPool {
-                max_idle_per_endpoint: 32,
-                idle_timeout: Duration::from_secs(4),
-                max_requests: 10_000,
+                max_idle_per_endpoint: policy.connection_pool.max_idle_per_endpoint,
+                idle_timeout: policy.connection_pool.idle_timeout(),
+                max_requests: policy.connection_pool.max_requests_per_connection,
             },
             fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
             backends: backends.collect(),

@@ -90,3 +90,61 @@ async fn an_idle_connection_is_closed_after_four_seconds() {
     let after = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
     assert!((3..6).contains(&after.as_secs()), "{after:?}");
 }
+
+/// An endpoint's pool with these settings, and its proxy of one thread.
+async fn kept_by(endpoint: &Endpoint, settings: &'static str) -> Proxy {
+    let pool = Pool { extra: settings, ..Pool::of(&[endpoint.addr]) };
+    Proxy::with(&[&pool], &["--threads", "1"]).await
+}
+
+#[tokio::test]
+async fn a_connection_serves_as_many_requests_as_the_pool_says() {
+    let endpoint = Endpoint::answering(OK).await;
+    let proxy = kept_by(&endpoint, "  connectionPool: {maxRequestsPerConnection: 2}\n").await;
+    for _ in 0..6 {
+        assert_eq!(status(&proxy.ask(GET).await.0), 200);
+    }
+    assert_eq!(endpoint.connections(), 3);
+}
+
+#[tokio::test]
+async fn as_many_connections_are_kept_as_the_pool_says() {
+    let both = std::sync::Arc::new(tokio::sync::Barrier::new(2));
+    let endpoint = Endpoint::start(move |mut accepted| {
+        let both = std::sync::Arc::clone(&both);
+        async move {
+            while accepted.request().await.is_some() {
+                both.wait().await;
+                accepted.conn.send(OK).await;
+            }
+        }
+    })
+    .await;
+    let proxy = kept_by(&endpoint, "  connectionPool: {maxIdlePerEndpoint: 1}\n").await;
+    for connections in [2, 3, 4] {
+        let (first, second) = tokio::join!(proxy.ask(GET), proxy.ask(GET));
+        assert_eq!([status(&first.0), status(&second.0)], [200; 2]);
+        assert_eq!(endpoint.connections(), connections, "one of two is kept");
+        proxy.settles().await;
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_when_the_pool_says() {
+    let (closed, mut told) = tokio::sync::mpsc::channel(1);
+    let endpoint = Endpoint::start(move |mut accepted| {
+        let closed = closed.clone();
+        async move {
+            accepted.request().await;
+            accepted.conn.send(OK).await;
+            let since = tokio::time::Instant::now();
+            assert!(accepted.conn.is_closed().await);
+            closed.send(since.elapsed()).await.unwrap();
+        }
+    })
+    .await;
+    let proxy = kept_by(&endpoint, "  connectionPool: {idleTimeout: 1s}\n").await;
+    proxy.ask(GET).await;
+    let after = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
+    assert!((800..3_500).contains(&after.as_millis()), "{after:?}");
+}
