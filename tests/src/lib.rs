@@ -3,6 +3,7 @@
 pub mod api;
 pub mod clock;
 pub mod duration;
+pub mod form;
 pub mod lines;
 pub mod load;
 pub mod process;

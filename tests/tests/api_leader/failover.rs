@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use evenkeel_tests::process::Signal;
+use evenkeel_tests::{form::Form, process::Signal};
 use tokio::time::Instant;
 
-use crate::{
-    form::Form,
-    pair::{Pair, judge},
-};
+use crate::pair::{Pair, judge};
 
 const GRACEFUL_ROUNDS: usize = 20;
 /// Each takes the Lease's fifteen seconds: twenty in the long form.

@@ -3,7 +3,6 @@
 mod churn;
 mod edits;
 mod failover;
-mod form;
 mod history;
 mod outage;
 mod pair;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use evenkeel_tests::form::Form;
 use tokio::{
     task::block_in_place,
     time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
-    form::Form,
     history::History,
     pair::{Pair, judge, set_weight},
 };

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use evenkeel_tests::{api::Operator, process::Signal};
+use evenkeel_tests::{api::Operator, form::Form, process::Signal};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{form::Form, pair::Pair};
+use crate::pair::Pair;
 
 /// Long enough for the other to lead: nothing changes after the first twenty seconds.
 const PAUSE: Form<Duration> = Form { short: Duration::from_secs(25), long: Duration::from_secs(60) };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use evenkeel_tests::form::Form;
 use serde_json::Value;
 
 use crate::application::SIDECAR;
@@ -18,7 +19,7 @@ const ASIDE: &str = "/etc/kubernetes/kube-apiserver.yaml";
 /// For the API server to end, to start, and for all that depends on it to notice.
 const NOTICE: Duration = Duration::from_secs(120);
 /// How long it is away: longer than the operators' patience, so that they too start anew.
-const AWAY_SECONDS: u32 = 40;
+const AWAY: Form<Duration> = Form { short: Duration::from_secs(20), long: Duration::from_secs(120) };
 
 #[test]
 fn the_api_server_is_gone() {
@@ -39,7 +40,7 @@ fn the_api_server_is_gone() {
         let metrics = sidecar.ask(cluster, &format!("{admin}/metrics")).unwrap();
         let metric = metrics.lines().find(|line| line.starts_with("evenkeel_table_last_good{"));
         assert!(metric.is_some_and(|line| line.ends_with(" 1")), "{metric:?}");
-        std::thread::sleep(Duration::from_secs(AWAY_SECONDS.into())); // nobody tells how long it is gone: it is what is tried
+        std::thread::sleep(AWAY.chosen()); // nobody tells how long it is gone: it is what is tried
         away.end();
         load.service.listen_again();
         load.sidecar.listen_again();

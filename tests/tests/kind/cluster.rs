@@ -9,7 +9,7 @@ use evenkeel_tests::process::ChildGuard;
 const LONGEST: Duration = Duration::from_secs(200);
 /// The top of the checkout, where commands run: their paths are those of the README.
 const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-/// Whoever wonders where the time of a test goes is told of commands that took longer.
+/// Whoever wonders where the time of a test goes is told of what took longer.
 const SLOW: Duration = Duration::from_secs(3);
 /// A pause between two looks at something that changes by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -56,13 +56,9 @@ impl Cluster {
 
     /// The same, word by word.
     pub(crate) fn run_words(&self, words: &[&str]) -> String {
-        eprintln!("$ {}", words.join(" "));
-        let began = Instant::now();
-        let output = self.attempt_words(words).unwrap_or_else(|error| panic!("{error}"));
-        if began.elapsed() > SLOW {
-            eprintln!("  took {:.0} s", began.elapsed().as_secs_f64());
-        }
-        output
+        let line = words.join(" ");
+        eprintln!("$ {line}");
+        timed(&line, || self.attempt_words(words)).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Starts a command that goes on until it is dropped.
@@ -74,7 +70,8 @@ impl Cluster {
     pub(crate) fn apply(&self, namespace: &str, manifest: &str) -> Result<String, String> {
         let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
         std::fs::write(file.path(), manifest).unwrap();
-        self.attempt_words(&["kubectl", "-n", namespace, "apply", "-f", &file.path().to_string_lossy()])
+        let words = ["kubectl", "-n", namespace, "apply", "-f", &file.path().to_string_lossy()];
+        timed("applying", || self.attempt_words(&words))
     }
 
     /// What a pod answers, asked through the API server, which looks for no more than its port.
@@ -105,13 +102,25 @@ pub(crate) fn file(path: &str) -> String {
 /// Looks until there is something to see, and fails the test at the deadline.
 pub(crate) fn eventually<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
+    timed(what, || {
+        loop {
+            if let Some(seen) = look() {
+                return seen;
+            }
+            assert!(Instant::now() < deadline, "not within {within:?}: {what}");
+            std::thread::sleep(LOOK_AGAIN);
         }
-        assert!(Instant::now() < deadline, "not within {within:?}: {what}");
-        std::thread::sleep(LOOK_AGAIN);
+    })
+}
+
+/// Tells how long it took, if that was long.
+pub(crate) fn timed<T>(what: &str, act: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = act();
+    if began.elapsed() > SLOW {
+        eprintln!("  {:.0} s: {what}", began.elapsed().as_secs_f64());
     }
+    done
 }
 
 fn finish(mut command: Command, within: Duration) -> Result<String, String> {

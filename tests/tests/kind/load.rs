@@ -6,7 +6,7 @@ use evenkeel_tests::load::{Change, Counts, LoadReport};
 use evenkeel_tests::process::ChildGuard;
 
 use crate::application::{Application, CONTAINER};
-use crate::cluster::eventually;
+use crate::cluster::{eventually, timed};
 use crate::side::SIDE;
 use crate::stage::{SHOP, Stage};
 
@@ -80,7 +80,7 @@ impl<'a> Load<'a> {
     pub(crate) fn await_second(&self, what: &str, within: Duration, is: impl Fn(&LoadReport) -> bool) -> LoadReport {
         let find =
             |line: &str| serde_json::from_str::<LoadReport>(line).ok().filter(|line| line.second.is_some() && is(line));
-        self.log.stdout().wait_for(within, find).unwrap_or_else(|error| panic!("{what}: {error}"))
+        timed(what, || self.log.stdout().wait_for(within, find)).unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
     /// Goes on for so many seconds from now: waiting is measured by what the client has done meanwhile.
@@ -110,7 +110,7 @@ impl<'a> Load<'a> {
 
     /// Waits until the client ends by itself.
     pub(crate) fn last_word(self) -> LoadReport {
-        let found = self.log.stdout().wait_for(END, LoadReport::find_in);
+        let found = timed("the load client's last word", || self.log.stdout().wait_for(END, LoadReport::find_in));
         found.unwrap_or_else(|error| panic!("the load client {} gave no summary: {error}", self.pod))
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use evenkeel_tests::clock::unix_us;
+use evenkeel_tests::form::Form;
 use evenkeel_tests::load::LoadReport;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -15,7 +16,7 @@ use crate::side::SIDE;
 use crate::stage::{OPERATOR, SHOP, SYSTEM, Stage, play};
 
 /// Pods of each kind.
-const PODS: usize = 20;
+const PODS: Form<usize> = Form { short: 6, long: 20 };
 /// For a pod on a busy machine.
 const POD: Duration = Duration::from_secs(60);
 /// Between two looks into a log.
@@ -25,13 +26,13 @@ const BOUND: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_sidecar_delays_a_pod_by_little() {
-    play("from the creation of a pod to its application's first instruction, 20 times", |stage| {
+    play("from the creation of a pod to its application's first instruction", |stage| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let pods = Api::namespaced(effect::client(stage, &runtime), SHOP);
         let alone = Application::sending(stage, &format!("--url http://{}/ --requests 1", stage.service_address()));
         let beside = Application::sending(stage, &format!("--url {} --requests 1", SIDE.url())).with_sidecar(SIDE.name);
         let mut times = [Vec::new(), Vec::new()];
-        for number in 0..PODS {
+        for number in 0..PODS.chosen() {
             // Both at once, so that whatever else the machine does falls on both.
             let alone = start(&pods, format!("alone-{number}"), alone.clone());
             let beside = start(&pods, format!("beside-{number}"), beside.clone());
