@@ -2,7 +2,7 @@
 
 use evenkeel_tests::load::{Counts, LoadReport};
 
-use crate::load::{Load, STEADY, assert_lossless, assert_shares};
+use crate::load::{Load, STEADY, assert_lossless, assert_shares, now_ms};
 use crate::stage::Stage;
 
 /// Both, with a load each.
@@ -25,7 +25,8 @@ impl<'a> Clients<'a> {
 
     /// Lets them go on for so many seconds from now.
     pub(crate) fn go_on(&self, seconds: u64) {
-        self.both().iter().for_each(|load| load.go_on(seconds));
+        let until = now_ms() + 1_000 * seconds; // for both the same
+        self.both().iter().for_each(|load| load.go_on_until(until));
     }
 
     /// The first whole second of each that begins that much after a moment is shared so.

@@ -85,8 +85,13 @@ impl<'a> Load<'a> {
 
     /// Goes on for so many seconds from now: waiting is measured by what the client has done meanwhile.
     pub(crate) fn go_on(&self, seconds: u64) {
-        let until = now_ms() + 1_000 * seconds;
-        self.await_second("the load goes on", Duration::from_secs(seconds + 20), |report| report.unix_ms >= until);
+        self.go_on_until(now_ms() + 1_000 * seconds);
+    }
+
+    /// Goes on until then.
+    pub(crate) fn go_on_until(&self, unix_ms: u64) {
+        let left = Duration::from_millis(unix_ms.saturating_sub(now_ms()));
+        self.await_second("the load goes on", left + END, |report| report.unix_ms >= unix_ms);
     }
 
     /// The counts of the first whole second that begins that much after a moment.
