@@ -15,6 +15,8 @@ use crate::works::Work;
 
 /// What costs so much more than before is a change that somebody must want.
 const TOLERANCE_PERCENT: f64 = 3.0;
+/// Less is the allocator's noise, however little a connection needs.
+const NOISE_KB: f64 = 0.25;
 const INSTRUCTIONS: [&str; 3] = ["1k", "64k", "close"];
 /// Idle connections: enough that noise of the allocator is far below the tolerance, few enough for any limit of files.
 const IDLE: (usize, usize) = (500, 3_500);
@@ -87,11 +89,16 @@ impl Comparison {
         let mut comparison = Self { table: String::new(), worse: Vec::new() };
         comparison.add("", "baseline", "now", "");
         for (work, now) in &now.instructions {
-            comparison.row(&format!("instructions a request, {work}"), before.instructions.get(work).copied(), *now);
+            comparison.row(
+                &format!("instructions a request, {work}"),
+                before.instructions.get(work).copied(),
+                *now,
+                0.0,
+            );
         }
         let sum = |calls: &BTreeMap<String, f64>| calls.values().sum();
-        comparison.row("system calls a request, one connection", Some(sum(&before.calls)), sum(&now.calls));
-        comparison.row("kB an idle connection", Some(before.idle_kb), now.idle_kb);
+        comparison.row("system calls a request, one connection", Some(sum(&before.calls)), sum(&now.calls), 0.0);
+        comparison.row("kB an idle connection", Some(before.idle_kb), now.idle_kb, NOISE_KB);
         if !comparison.worse.is_empty() {
             let _ = writeln!(comparison.table, "calls: {:?}\nbefore: {:?}", now.calls, before.calls);
         }
@@ -99,13 +106,13 @@ impl Comparison {
     }
 
     /// Something that has no baseline yet counts as worse: nothing is skipped silently.
-    fn row(&mut self, what: &str, before: Option<f64>, now: f64) {
+    fn row(&mut self, what: &str, before: Option<f64>, now: f64, noise: f64) {
         let before = before.unwrap_or_default();
         let change = if before > 0.0 { (now / before - 1.0) * 100.0 } else { f64::INFINITY };
         let digits = if now < 1_000.0 { 2 } else { 0 };
         let change_text = format!("{change:+.1} %");
         self.add(what, &format!("{before:.digits$}"), &format!("{now:.digits$}"), &change_text);
-        if change > TOLERANCE_PERCENT {
+        if change > TOLERANCE_PERCENT && now - before > noise {
             self.worse.push(format!("{what} {change_text}"));
         }
     }
@@ -130,6 +137,7 @@ mod tests {
         assert_eq!(Comparison::new(&before, &costs(20_599.0, 6.0, 14.0)).worse.len(), 0);
         assert_eq!(Comparison::new(&before, &costs(20_610.0, 6.0, 14.0)).worse.len(), 1);
         assert_eq!(Comparison::new(&before, &costs(1.0, 6.2, 14.5)).worse.len(), 2);
+        assert_eq!(Comparison::new(&costs(1.0, 6.0, 2.0), &costs(1.0, 6.0, 2.2)).worse.len(), 0);
     }
 
     #[test]

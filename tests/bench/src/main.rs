@@ -9,6 +9,7 @@ mod net;
 mod output;
 mod profile;
 mod rig;
+mod show;
 mod works;
 
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ struct Cli {
     /// The proxy to measure. Default: the one beside this program.
     #[arg(long, global = true, value_name = "PATH")]
     proxy: Option<PathBuf>,
+    /// The pool that it serves, without the feature whose cost is looked for. Default: tests/bench/peers/evenkeel.yaml.
+    #[arg(long, global = true, value_name = "FILE")]
+    pool: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -35,6 +39,8 @@ struct Cli {
 enum Command {
     /// Measure beside other proxies; prints tables and writes target/bench/result.json.
     Compare(compare::Options),
+    /// Show what each proxy forwards and answers: before anything is compared.
+    Show,
     /// Compare instructions, system calls and memory with tests/bench/baseline.json.
     Check,
     /// Rewrite tests/bench/baseline.json.
@@ -63,9 +69,10 @@ fn work(name: &str) -> Result<&'static Work, String> {
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     raise_limit_of_files()?;
-    let place = || Place::find(cli.proxy);
+    let place = || Place::find(cli.proxy, cli.pool);
     match cli.command {
         Command::Compare(options) => compare::run(&place()?, &options),
+        Command::Show => show::run(&place()?),
         Command::Check => baseline::run(&place()?, Use::Compare),
         Command::Baseline => baseline::run(&place()?, Use::Rewrite),
         Command::Profile { work, shown } => profile::run(&place()?, work, shown),

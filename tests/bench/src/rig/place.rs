@@ -11,6 +11,8 @@ use anyhow::{Context as _, bail};
 pub(crate) struct Place {
     /// Our proxy.
     pub(crate) proxy: PathBuf,
+    /// The pool that it serves.
+    pub(crate) pool: PathBuf,
     /// Logs, pid files and profiles.
     pub(crate) run: PathBuf,
     /// Where `result.json` goes.
@@ -25,8 +27,8 @@ pub(crate) fn bench_folder() -> PathBuf {
 }
 
 impl Place {
-    /// The proxy is the one named, else the one beside this program.
-    pub(crate) fn find(proxy: Option<PathBuf>) -> anyhow::Result<Self> {
+    /// The proxy is the one named, else the one beside this program; the pool is the one named, else that with every feature on.
+    pub(crate) fn find(proxy: Option<PathBuf>, pool: Option<PathBuf>) -> anyhow::Result<Self> {
         if env::var_os("EVENKEEL_BENCH").is_none() {
             bail!("this needs a network namespace of its own: run it by tests/bench/run");
         }
@@ -34,12 +36,14 @@ impl Place {
         let proxy = proxy.unwrap_or_else(|| me.with_file_name("evenkeel-proxy"));
         let proxy = fs::canonicalize(&proxy)
             .with_context(|| format!("there is no proxy at {}: build it, or name it by --proxy", proxy.display()))?;
+        let pool = pool.unwrap_or_else(|| bench_folder().join("peers/evenkeel.yaml"));
+        let pool = fs::canonicalize(&pool).with_context(|| pool.display().to_string())?;
         let target = me.parent().and_then(Path::parent).context("this program is in no target folder")?;
         let results = target.join("bench");
         let run = results.join("run");
         fs::create_dir_all(&run)?;
         let (proxy_cores, load_cores) = cores();
-        Ok(Self { proxy, run, results, proxy_cores, load_cores })
+        Ok(Self { proxy, pool, run, results, proxy_cores, load_cores })
     }
 
     /// A command that runs on these cores; it keeps its process id.

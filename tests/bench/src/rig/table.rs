@@ -1,4 +1,4 @@
-//! The table that our proxy serves: the pool of `peers/evenkeel.yaml` with as many endpoints as asked for.
+//! The table that our proxy serves: the pool with as many endpoints as asked for.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -9,13 +9,13 @@ use anyhow::{Context as _, anyhow};
 use evenkeel_crds::file;
 use evenkeel_crds::table::{EndpointRow, Parts};
 
-use super::place::{Place, bench_folder};
+use super::place::Place;
 use crate::works::BACKEND_PORTS;
 
 /// Writes it as a mounted ConfigMap, the way in which a file's limit of endpoints does not hold, and gives the directory.
 pub(super) fn write(place: &Place, endpoints: usize) -> anyhow::Result<PathBuf> {
-    let path = bench_folder().join("peers/evenkeel.yaml");
-    let text = fs::read_to_string(&path)?;
+    let path = &place.pool;
+    let text = fs::read_to_string(path)?;
     let table = file::table(&text, None, 0);
     let mut table = table.map_err(|problems| anyhow!("{}: {}", path.display(), problems[0]))?;
     let rows = table.endpoints.backends.values_mut().next().context("a backend")?;
