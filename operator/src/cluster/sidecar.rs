@@ -29,7 +29,7 @@ pub struct SidecarPod {
 /// Whether a pod has its sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sidecar {
-    /// It has none, for the reason that the webhook gave, if it was asked: the first [`MAX_REASON`] characters of it.
+    /// It has none, for the reason that the webhook gave, if it was asked: the first 1,500 characters of it.
     Missing(Option<Box<str>>),
     /// It starts, or does not get on.
     Unready,

@@ -5,7 +5,7 @@
 //!                      └──────────────┴──────────────────────────┴─▶ Refusal
 //! ```
 //!
-//! Pure: no I/O, no clock, no randomness. Behind it nobody sees what a client sent, but as a [`Head`], which cannot be built
+//! Pure: no I/O, no clock, no randomness. Behind it nobody sees what a client sent, but as a `Head`, which cannot be built
 //! in another way: exactly one authority, a target in origin-form, one framing, no field that belongs to the client's
 //! connection, and nothing about the client's origin that somebody untrusted said.
 
