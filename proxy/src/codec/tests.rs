@@ -320,7 +320,8 @@ proptest! {
             // However it was cut, the last read says that it may be whole.
             for scanned in 0..end {
                 prop_assert!(may_be_whole(&text.as_bytes()[..end], scanned), "{scanned}");
-                prop_assert!(!matches!(head(&text[..scanned], Asked::Other), Ok(Some(_))));
+                let cut = text.get(..scanned).unwrap_or_default(); // none within a character
+                prop_assert!(!matches!(head(cut, Asked::Other), Ok(Some(_))));
             }
         }
     }
