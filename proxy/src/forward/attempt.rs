@@ -20,12 +20,14 @@ use crate::{
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
 pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: Outgoing) -> Response<ResponseBody> {
     exchange.count_request();
+    let mut newer = None; // what is in force when another endpoint is picked
     let mut history = History::default();
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
     let Ok(mut picked) = exchange.pick(view, &tried) else {
         return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
     };
     loop {
+        let view = newer.as_deref().unwrap_or(view);
         let fresh = history.distrusts_kept();
         let failure = match attempt(&exchange, view, &picked, &mut outgoing, fresh).await {
             Ok(answer) => return relay(exchange, view, &picked, outgoing, answer),
@@ -35,6 +37,9 @@ pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: O
         if next == Next::OtherEndpoint {
             tried.push(Arc::clone(&picked.endpoint));
         }
+        // The endpoints of the table that the request began with may be gone since.
+        let present = exchange.pool.view.load_full().filter(|_| next == Next::OtherEndpoint);
+        let view = present.as_deref().unwrap_or(view);
         let possible = next != Next::GiveUp && view.has_untried(&tried);
         if !possible || !exchange.take_retry(failure.reason(), view.plan.fleet) {
             return give_up(exchange, failure, outgoing.fault);
@@ -44,6 +49,7 @@ pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: O
                 Ok(other) => picked = other,
                 Err(_) => return give_up(exchange, failure, None),
             }
+            newer = present.or(newer);
         }
     }
 }

@@ -64,10 +64,12 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Client, request: Request<Incom
     match (Head::check(parts, &Context { origin: &client.origin, rules, id: worker.random() }), view) {
         (Err(refusal), view) => answered(view.as_deref(), exchange.refuse(&refusal)),
         (Ok(Passage::Here), view) => {
+            client.pace.leave_body();
             exchange.end(Outcome::answered(200));
             answered(view.as_deref(), answer::empty())
         }
         (Ok(Passage::Forward(_)), None) => {
+            client.pace.leave_body();
             answered(None, exchange.fail(503, Reason::NoTable, "there is no routing table yet"))
         }
         (Ok(Passage::Forward(head)), Some(view)) => {

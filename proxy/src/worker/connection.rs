@@ -77,6 +77,9 @@ impl Drop for Seat {
     }
 }
 
+/// For either direction, and a piece of a body more: a client that does not read costs that.
+const MAX_BUFFER: usize = 64 * 1024;
+
 async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
     let pace = Rc::clone(&client.pace);
     let stream = ClientStream::new(stream, Rc::clone(&pace), Rc::clone(&client.reset));
@@ -91,7 +94,7 @@ async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
         }
     });
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).max_headers(MAX_FIELDS).max_header_size(MAX_HEAD_BYTES);
+    builder.header_read_timeout(None).max_headers(MAX_FIELDS).max_header_size(MAX_HEAD_BYTES).max_buf_size(MAX_BUFFER);
     let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let ended = tokio::select! {
         biased;
@@ -160,6 +163,10 @@ fn lose_patience(worker: &Worker, client: &Client) -> Ending {
         worker.shared.pools[client.pool].report(worker.index, Outcome::failed(408, Reason::SlowClient));
         Ending::TooSlow
     } else {
+        if pace.phase() == Phase::Answer {
+            tracing::debug!("nothing of an answer came for too long");
+            client.reset.set(true); // no client may take it for whole
+        }
         Ending::Clean
     }
 }

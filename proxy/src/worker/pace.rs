@@ -21,6 +21,8 @@ const IDLE: u32 = seconds(75);
 const BODY: u32 = seconds(60);
 /// And without taking anything of an answer (nginx: 60 s).
 const SEND: u32 = seconds(60);
+/// Without a byte in either direction while an answer is on its way (Envoy: 5 min).
+const STREAM: u32 = seconds(300);
 /// After an answer the rest of its request may come for so long.
 const REST: u32 = seconds(1);
 /// A connection that lasts for ever would keep its client at this proxy for ever (nginx: 1 h, 1,000 requests).
@@ -131,9 +133,15 @@ impl Pace {
     /// Bytes came.
     pub(super) fn read(&self) {
         match self.phase() {
+            // What it has to take first has its own time.
+            Phase::Idle if self.is_sending() => self.phase.set(Phase::Head),
             Phase::Idle => self.enter(Phase::Head, HEAD),
             Phase::Head => {}
-            Phase::Request | Phase::Answer => self.is_unread.set(true), // of the body, or of the next request
+            Phase::Request => self.is_unread.set(true), // of the body, or of the next request
+            Phase::Answer => {
+                self.is_unread.set(true);
+                self.wait_for_answer();
+            }
         }
     }
 
@@ -143,8 +151,8 @@ impl Pace {
         self.is_body_wanted.set(has_body);
         self.requests.set(self.requests.get() + 1);
         self.phase.set(Phase::Request);
-        self.deadline.set(NEVER);
         self.is_over.set(false);
+        self.wait_for_us();
     }
 
     /// Somebody waits for the client's body.
@@ -164,7 +172,7 @@ impl Pace {
     /// Something of the body came.
     pub(crate) fn take_body(&self, is_last: bool) {
         if self.phase() == Phase::Request {
-            self.deadline.set(NEVER);
+            self.wait_for_us();
         }
         if is_last {
             self.is_unread.set(false);
@@ -182,8 +190,21 @@ impl Pace {
     /// An answer begins.
     pub(super) fn answer(&self) {
         self.phase.set(Phase::Answer);
-        self.deadline.set(NEVER);
         self.is_over.set(false);
+        self.wait_for_answer();
+    }
+
+    /// It is our turn, unless the client still has to take the answer before.
+    fn wait_for_us(&self) {
+        if !self.is_sending() {
+            self.deadline.set(NEVER);
+        }
+    }
+
+    fn wait_for_answer(&self) {
+        if !self.is_sending() {
+            self.deadline.set(self.clock.now() + STREAM + 1);
+        }
     }
 
     /// The answer has been written, at least to where the client's system takes it from.
@@ -207,11 +228,13 @@ impl Pace {
 
     /// The client's system took something.
     pub(super) fn sent(&self) {
-        if self.is_sending.replace(false) {
-            match self.phase() {
-                Phase::Idle => self.wait_for_next(),
-                _ => self.deadline.set(NEVER),
-            }
+        let stalled = self.is_sending.replace(false);
+        match self.phase() {
+            Phase::Answer => self.wait_for_answer(),
+            Phase::Idle if stalled => self.wait_for_next(),
+            Phase::Head if stalled => self.enter(Phase::Head, HEAD),
+            Phase::Request if stalled => self.wait_for_us(),
+            _ => {}
         }
     }
 
@@ -313,12 +336,53 @@ mod tests {
         pace.await_body(Waker::noop());
         pace.answer();
         pace.await_body(Waker::noop());
-        clock.set(seconds(1000));
+        clock.set(seconds(200));
         pace.tick();
         assert!(!pace.is_over());
         pace.stall();
         clock.set(clock.now() + seconds(59));
         pace.sent();
+        pace.stall();
+        ends_after(&clock, &pace, 60);
+        assert!(pace.is_sending());
+    }
+
+    #[test]
+    fn an_answer_ends_when_nothing_moves_for_five_minutes() {
+        let (clock, pace) = start();
+        pace.read();
+        pace.begin(false);
+        pace.answer();
+        for bytes in [Pace::sent, Pace::read] {
+            clock.set(clock.now() + seconds(299));
+            pace.tick();
+            assert!(!pace.is_over());
+            bytes(&pace);
+        }
+        ends_after(&clock, &pace, 300);
+    }
+
+    #[test]
+    fn the_next_request_takes_no_deadline_from_an_answer_that_is_not_taken() {
+        let (clock, pace) = start();
+        let stalled = |pace: &Pace| {
+            pace.read();
+            pace.begin(false);
+            pace.answer();
+            pace.stall();
+            pace.rest();
+        };
+        stalled(&pace);
+        clock.set(seconds(55));
+        pace.read(); // half a head, behind the answer
+        pace.tick();
+        assert!(!pace.is_over(), "a slow reader is not a slow sender");
+        pace.sent();
+        ends_after(&clock, &pace, 10);
+
+        let (clock, pace) = start();
+        stalled(&pace);
+        pace.begin(false); // a whole one, which waits
         pace.stall();
         ends_after(&clock, &pace, 60);
         assert!(pace.is_sending());

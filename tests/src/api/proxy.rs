@@ -137,6 +137,9 @@ impl Client {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
         let mut body = vec![0; length.expect("a length")];
         connection.read_exact(&mut body).expect("a body");
+        if head.lines().any(|line| line == "connection: close") {
+            self.connection = None; // it has served as many requests as one may
+        }
         (head, body)
     }
 }
