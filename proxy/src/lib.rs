@@ -9,6 +9,7 @@
 //! thread. The control thread does all that is not on a request's way.
 
 pub mod balance;
+mod capacity;
 pub mod check;
 pub mod cli;
 mod codec;

@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use crate::{
+    capacity::Capacity,
     cli::{PoolName, Run},
     control::{self, Control, Expected, Listeners, PoolControl, Signals, count_panic, lead_out},
     last_good::{self, Keeper},
@@ -41,7 +42,8 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
     let (controls, first) = pools(options, &origins).await;
     let (stage, stages) = watch::channel(Stage::Serving);
     let pools = (0..origins.len()).map(|index| Arc::new(Pool::new(index, threads))).collect();
-    let shared = Arc::new(Shared::new(pools, threads, stages));
+    let capacity = Capacity::claim();
+    let shared = Arc::new(Shared::new(pools, threads, capacity.connections, stages));
 
     let admin = listen_admin(&options.admins()).await?;
     let seed = fastrand::u64(1..);
@@ -60,7 +62,8 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
     source::watch_all(options, origins, &updates).await?;
     tokio::task::spawn_local(control::run(Rc::clone(&control), received));
     tokio::task::spawn_local(control::serve_admin(Rc::clone(&control), admin));
-    tracing::info!(threads, version = env!("CARGO_PKG_VERSION"), "started");
+    let Capacity { descriptors, connections } = capacity;
+    tracing::info!(threads, descriptors, connections, version = env!("CARGO_PKG_VERSION"), "started");
 
     let ending = signals.next().await;
     lead_out(ending, options.drains_for(), &stage, &shared, &mut signals).await;

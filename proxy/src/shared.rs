@@ -45,6 +45,10 @@ pub(crate) struct Shared {
     pub(crate) stage: watch::Receiver<Stage>,
     /// Client connections of each worker. Written when one is accepted, handed over or closed.
     connections: Box<[Count]>,
+    /// So many there may be, give or take one a worker.
+    max_connections: usize,
+    /// Connections that were closed because there were so many.
+    refused: AtomicUsize,
     /// Listeners that workers accept on. Written when one begins and when it is closed.
     listeners: AtomicUsize,
 }
@@ -93,12 +97,19 @@ impl Pool {
 }
 
 impl Shared {
-    /// For so many workers.
+    /// For so many workers, and client connections at once.
     #[must_use]
-    pub(crate) fn new(pools: Vec<Arc<Pool>>, threads: usize, stage: watch::Receiver<Stage>) -> Self {
+    pub(crate) fn new(
+        pools: Vec<Arc<Pool>>,
+        threads: usize,
+        max_connections: usize,
+        stage: watch::Receiver<Stage>,
+    ) -> Self {
         Self {
             pools,
             stage,
+            max_connections,
+            refused: AtomicUsize::new(0),
             connections: (0..threads).map(|_| Count::default()).collect(),
             listeners: AtomicUsize::new(0),
         }
@@ -114,6 +125,21 @@ impl Shared {
     #[must_use]
     pub(crate) fn connections(&self) -> usize {
         self.connections.iter().map(|count| count.open.load(Relaxed)).sum()
+    }
+
+    /// Whether there is room for another client. If not, that is counted.
+    pub(crate) fn has_room(&self) -> bool {
+        let room = self.connections() < self.max_connections;
+        if !room {
+            self.refused.fetch_add(1, Relaxed);
+        }
+        room
+    }
+
+    /// Client connections for which there was no room.
+    #[must_use]
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.load(Relaxed)
     }
 
     /// Client connections since the start, of all workers.
@@ -186,7 +212,7 @@ mod tests {
 
     #[test]
     fn nothing_is_closed_while_a_listener_may_bring_a_connection() {
-        let shared = Arc::new(Shared::new(Vec::new(), 2, watch::channel(Stage::Serving).1));
+        let shared = Arc::new(Shared::new(Vec::new(), 2, 10, watch::channel(Stage::Serving).1));
         let listener = shared.count_listener();
         assert!(!shared.is_closed());
         let connection = shared.count_connection(1);
@@ -204,7 +230,7 @@ mod tests {
             threads in 1usize..9,
             acceptors in proptest::collection::vec(0usize..9, 1..200),
         ) {
-            let shared = Arc::new(Shared::new(Vec::new(), threads, watch::channel(Stage::Serving).1));
+            let shared = Arc::new(Shared::new(Vec::new(), threads, 10, watch::channel(Stage::Serving).1));
             let mut open = Vec::new();
             for acceptor in acceptors.iter().map(|acceptor| acceptor % threads) {
                 let to = shared.assign(acceptor);
@@ -223,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_connection_goes_to_another_worker_only_if_it_has_two_fewer() {
-        let shared = Arc::new(Shared::new(Vec::new(), 2, watch::channel(Stage::Serving).1));
+        let shared = Arc::new(Shared::new(Vec::new(), 2, 10, watch::channel(Stage::Serving).1));
         let _first = shared.count_connection(0);
         assert_eq!(shared.assign(0), 0);
         let second = shared.count_connection(0);

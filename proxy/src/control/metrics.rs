@@ -103,6 +103,8 @@ fn scrape(control: &Control) -> Registry {
     let connections: Gauge = Gauge::default();
     connections.set(signed(control.shared.connections()));
     registry.register("connections_active", "Open client connections", connections);
+    let refused = counter(u64::try_from(control.shared.refused()).unwrap_or(u64::MAX));
+    registry.register("connections_refused", "Client connections closed at once: there were too many", refused);
     registry.register("panics", "Tasks that ended by a panic: each is a bug", counter(PANICS.load(Relaxed)));
     registry.register("build", "The release", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     registry

@@ -63,6 +63,9 @@ fn next_waiting(listener: &mut std::net::TcpListener) -> Option<(std::net::TcpSt
 }
 
 fn assign(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: SocketAddr) {
+    if !worker.shared.has_room() {
+        return; // closed: without a descriptor for its endpoint a client would take everybody's place for nothing
+    }
     let to = worker.shared.assign(worker.index);
     let guard = worker.shared.count_connection(to);
     if to == worker.index {

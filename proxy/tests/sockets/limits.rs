@@ -1,4 +1,4 @@
-//! Heads are bounded on both sides, and what comes before the final answer is passed over.
+//! Heads are bounded on both sides, connections in number, and what comes before the final answer is passed over.
 
 use crate::endpoint::Endpoint;
 use crate::pool::Pool;
@@ -35,6 +35,29 @@ async fn an_answers_head_beyond_the_limits_is_a_protocol_error() {
         let (head, _) = proxy.ask(GET).await;
         assert_eq!((status(&head), field(&head, "evenkeel-reason")), (502, Some("UPE")));
     }
+}
+
+#[tokio::test]
+async fn there_is_room_for_as_many_clients_as_descriptors_allow() {
+    let endpoint = Endpoint::answering(OK).await;
+    let proxy = Proxy::with_descriptors(&Pool::of(&[endpoint.addr]), 600).await;
+    let mut clients = Vec::new();
+    for _ in 0..(600 - 512) / 2 {
+        clients.push(proxy.connect().await);
+    }
+    proxy.reaches("evenkeel_connections_active", &[], 44).await;
+    for _ in 0..20 {
+        assert!(proxy.connect().await.is_closed().await, "one too many");
+    }
+    assert_eq!(proxy.metric("evenkeel_connections_refused_total", &[]).await, 20);
+    assert_eq!(proxy.probe("/livez").await, 200);
+    for client in &mut clients {
+        client.send(GET).await;
+        assert_eq!(status(&client.answer().await.0), 200, "who is in is served");
+    }
+    drop(clients);
+    proxy.reaches("evenkeel_connections_active", &[], 0).await;
+    assert_eq!(status(&proxy.ask(GET).await.0), 200);
 }
 
 #[tokio::test]

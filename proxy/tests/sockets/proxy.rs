@@ -51,8 +51,29 @@ impl Proxy {
         folder: TempDir,
         arguments: impl IntoIterator<Item = &'a str>,
     ) -> Self {
+        Self::launch(command(), ip, port, folder, arguments).await
+    }
+
+    /// On one pool, with so many descriptors.
+    pub(crate) async fn with_descriptors(pool: &Pool, descriptors: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder, 0);
+        std::fs::write(&path, pool.yaml()).unwrap();
+        let mut limited = Command::new("/usr/bin/prlimit");
+        let proxy = command();
+        limited.env_clear().arg(format!("--nofile={descriptors}")).arg(proxy.get_program()).args(proxy.get_args());
+        let path = path.display().to_string();
+        Self::launch(limited, own_address(), pool.port, folder, ["--pool", &path, "--threads", "2"]).await
+    }
+
+    async fn launch<'a>(
+        mut command: Command,
+        ip: Ipv4Addr,
+        port: u16,
+        folder: TempDir,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         let admin = SocketAddr::from((ip, ADMIN_PORT));
-        let mut command = command();
         command.args(["--bind", &ip.to_string(), "--admin", &admin.to_string()]).args(arguments);
         let process = ChildGuard::spawn(command).unwrap();
         let proxy = Self { process, folder, addr: (ip, port).into(), admin };
