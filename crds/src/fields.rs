@@ -32,8 +32,13 @@ pub const RESERVED_PREFIX: &str = "x-forwarded-";
 /// Whether a text is a token (RFC 9110 §5.6.2) of a length that we take.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_token)
+}
+
+/// Whether a byte may stand in a token.
+#[must_use]
+pub fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Whether nobody but the proxy may change a field of that name.

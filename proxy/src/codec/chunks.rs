@@ -1,6 +1,7 @@
 //! The chunked coding (RFC 9112 §7.1), read strictly: no byte beyond the grammar, and not a line end but CRLF.
 
 use bytes::{Buf as _, Bytes};
+use evenkeel_crds::fields::is_token;
 
 use super::{
     body::{BodyError, Piece},
@@ -152,8 +153,4 @@ fn step_extension(state: State, byte: u8) -> Option<State> {
         (State::ValueStart | State::Token, _) if token => Some(State::Token),
         _ => None,
     }
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

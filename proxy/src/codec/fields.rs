@@ -48,7 +48,7 @@ pub(super) struct Options {
 impl Options {
     /// Takes a line in.
     pub(super) fn add(&mut self, value: &[u8]) {
-        for option in tokens(value) {
+        for option in members(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
             } else if option.eq_ignore_ascii_case(b"keep-alive") {
@@ -62,7 +62,7 @@ impl Options {
 
 /// Removes the fields that a `Connection` line names. Naming the length has no effect: it frames the message.
 pub(super) fn remove_named(fields: &mut HeaderMap, value: &[u8]) {
-    for name in tokens(value).filter_map(|token| HeaderName::from_bytes(token).ok()) {
+    for name in members(value).filter_map(|token| HeaderName::from_bytes(token).ok()) {
         if name != header::CONTENT_LENGTH {
             fields.remove(name);
         }
@@ -71,14 +71,15 @@ pub(super) fn remove_named(fields: &mut HeaderMap, value: &[u8]) {
 
 /// The seconds of `Keep-Alive: timeout=5, max=100`.
 pub(super) fn idle_hint(value: &[u8]) -> Option<u64> {
-    let seconds = tokens(value).find_map(|parameter| {
+    let seconds = members(value).find_map(|parameter| {
         let (name, value) = parameter.split_at_checked(8)?;
         name.eq_ignore_ascii_case(b"timeout=").then_some(value)
     })?;
     std::str::from_utf8(seconds).ok()?.parse().ok()
 }
 
-fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The members of a comma-separated list (RFC 9110 §5.6.1), without the white space around them.
+pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 

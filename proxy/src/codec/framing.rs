@@ -38,7 +38,7 @@ pub(super) struct Declared {
 impl Declared {
     /// Takes a `Content-Length` line in. Returns whether it is the first: of several that agree, one is kept.
     pub(super) fn add_length(&mut self, value: &[u8]) -> Result<bool, FramingError> {
-        let length = parse_length(value).ok_or(FramingError::Length)?;
+        let length = digits(value).ok_or(FramingError::Length)?;
         match self.length.replace(length) {
             Some(before) if before != length => Err(FramingError::TwoLengths),
             before => Ok(before.is_none()),
@@ -61,7 +61,7 @@ impl Declared {
 }
 
 /// 1*DIGIT and nothing else, below 2^63: a general parser would take a sign.
-fn parse_length(value: &[u8]) -> Option<u64> {
+pub(crate) fn digits(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;
     }
@@ -96,7 +96,7 @@ mod tests {
             ("0x1", None),
             ("١", None),
         ] {
-            assert_eq!(parse_length(text.as_bytes()), expected, "{text:?}");
+            assert_eq!(digits(text.as_bytes()), expected, "{text:?}");
         }
     }
 

@@ -15,6 +15,8 @@ mod write;
 mod tests;
 
 pub(crate) use body::{BodyDecoder, BodyError, Piece};
-pub(crate) use framing::Framing;
+pub(crate) use fields::members;
+pub(crate) use framing::{Framing, digits};
 pub(crate) use head::{Asked, HeadError, MAX_HEAD_BYTES, ResponseHead, may_be_whole, parse_response};
+pub(crate) use trailers::may_trail;
 pub(crate) use write::{CRLF, ChunkSize, LAST_CHUNK, last_chunk, request_head};

@@ -56,7 +56,7 @@ fn parse(section: &[u8]) -> Result<HeaderMap, BodyError> {
 
 /// Whether a field may come after the body (RFC 9110 §6.5.1): whoever merges trailers into the head must not be misled by
 /// them about where the message ends, where it goes, who sent it or what it is.
-pub(super) fn may_trail(name: &HeaderName) -> bool {
+pub(crate) fn may_trail(name: &HeaderName) -> bool {
     let name = name.as_str();
     !FORBIDDEN.contains(&name) && !name.starts_with("x-forwarded-")
 }

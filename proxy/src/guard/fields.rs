@@ -6,6 +6,7 @@ use super::{
     name::{Meaning, meaning},
     refusal::{FIELD_COUNT, LINE_LENGTH, Refusal},
 };
+use crate::codec;
 
 /// nginx takes 8 KiB, all of its four buffers 32.
 const MAX_LINE_BYTES: usize = 16 * 1024;
@@ -74,7 +75,7 @@ pub(super) fn remove_all(fields: &mut HeaderMap, unwanted: Meaning) -> usize {
 fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
     let mut named = Vec::new();
     for value in fields.get_all(header::CONNECTION) {
-        for option in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        for option in codec::members(value.as_bytes()) {
             // By far the most frequent ones, which no field needs to be searched for.
             if option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close") {
                 continue;
@@ -90,8 +91,8 @@ fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
 
 /// Of `TE` only `trailers` means anything beyond this connection.
 fn strip_te(fields: &mut HeaderMap) {
-    let mut codings = fields.get_all(header::TE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    if codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers")) {
+    let is_trailers = |coding: &[u8]| coding.eq_ignore_ascii_case(b"trailers");
+    if fields.get_all(header::TE).iter().any(|value| codec::members(value.as_bytes()).any(is_trailers)) {
         fields.insert(header::TE, TRAILERS.clone());
     } else {
         fields.remove(header::TE);

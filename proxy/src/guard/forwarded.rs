@@ -57,8 +57,8 @@ pub(super) struct More<'a> {
     id: Option<u128>,
 }
 
-/// Says where the request came from, and gives it a name if it has none. What an untrusted peer says of that is replaced; what a trusted one says is kept, and
-/// the peer itself is always the last of `X-Forwarded-For`.
+/// Says where the request came from, and gives it a name if it has none. What an untrusted peer says of that is replaced;
+/// what a trusted one says is kept, and the peer itself is always the last of `X-Forwarded-For`.
 pub(super) fn tell<'a>(fields: &mut HeaderMap, found: Found, origin: &'a Origin, rules: &Rules, id: u128) -> More<'a> {
     let id = (!found.has(Meaning::RequestId)).then_some(id);
     if !found.has(Meaning::Forwarded) {

@@ -1,6 +1,6 @@
 //! Where a request's body ends: one reading of it.
 
-use http::{HeaderMap, HeaderValue, Version, header};
+use http::{HeaderMap, Version, header};
 
 use super::refusal::{CODING, CODINGS, LENGTH, Refusal, TWO_FRAMINGS};
 use crate::codec;
@@ -44,8 +44,8 @@ pub(super) fn take(fields: &mut HeaderMap, version: Version) -> Result<Framing, 
 fn coding(fields: &HeaderMap, version: Version) -> Result<Option<Framing>, Refusal> {
     let mut found = None;
     for value in fields.get_all(header::TRANSFER_ENCODING) {
-        for coding in value.as_bytes().split(|byte| *byte == b',') {
-            if !coding.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+        for coding in codec::members(value.as_bytes()) {
+            if !coding.eq_ignore_ascii_case(b"chunked") {
                 return Err(CODING);
             }
             if found.replace(Framing::Chunked).is_some() {
@@ -63,19 +63,10 @@ fn coding(fields: &HeaderMap, version: Version) -> Result<Option<Framing>, Refus
 fn length(fields: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let mut found = None;
     for value in fields.get_all(header::CONTENT_LENGTH) {
-        let length = digits(value).ok_or(LENGTH)?;
+        let length = codec::digits(value.as_bytes()).ok_or(LENGTH)?;
         if found.replace(length).is_some_and(|other| other != length) {
             return Err(LENGTH);
         }
     }
     Ok(found)
-}
-
-/// `1*DIGIT` that fits 63 bits. Rust's own parser takes a sign, too.
-pub(super) fn digits(value: &HeaderValue) -> Option<u64> {
-    let bytes = value.as_bytes();
-    if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(bytes).ok()?.parse().ok().filter(|number| i64::try_from(*number).is_ok())
 }

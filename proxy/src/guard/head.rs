@@ -6,11 +6,12 @@ use super::{
     Framing, Origin, Refusal, Rules, authority,
     fields::{Found, remove_all, strip_hop_by_hop},
     forwarded::{self, More},
-    framing::{self, digits},
+    framing,
     name::Meaning,
     refusal::{BODY_TOO_LARGE, EXPECT, HOPS, HOST},
     target,
 };
+use crate::codec;
 
 /// A head as it goes to an endpoint.
 #[derive(Debug)]
@@ -138,7 +139,7 @@ fn is_last_hop(method: &Method, fields: &mut HeaderMap, found: Found) -> Result<
     }
     let mut values = fields.get_all(header::MAX_FORWARDS).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(HOPS) };
-    match digits(value).ok_or(HOPS)?.checked_sub(1) {
+    match codec::digits(value.as_bytes()).ok_or(HOPS)?.checked_sub(1) {
         Some(left) => {
             fields.insert(header::MAX_FORWARDS, HeaderValue::from(left));
             Ok(false)

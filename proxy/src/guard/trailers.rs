@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName};
 
 use super::name::{Meaning, meaning};
+use crate::codec;
 
 /// Removes framing, routing, authentication and forwarding fields (RFC 9110 §6.5.1).
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
@@ -16,24 +17,7 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
 }
 
 fn may_trail(name: &HeaderName) -> bool {
-    const HEAD_ONLY: [&str; 15] = [
-        "authorization",
-        "cache-control",
-        "content-encoding",
-        "content-range",
-        "content-type",
-        "cookie",
-        "date",
-        "evenkeel-reason",
-        "location",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "range",
-        "set-cookie",
-        "trailer",
-        "www-authenticate",
-    ];
-    meaning(name) == Meaning::Plain && !HEAD_ONLY.contains(&name.as_str())
+    codec::may_trail(name) && meaning(name) == Meaning::Plain
 }
 
 #[cfg(test)]

@@ -34,12 +34,7 @@ impl Proxy {
     /// On these pools, with these options.
     pub(crate) async fn with(pools: &[&Pool], options: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut sources = Vec::new();
-        for (index, pool) in pools.iter().enumerate() {
-            let path = file(&folder, index);
-            std::fs::write(&path, pool.yaml()).unwrap();
-            sources.extend(["--pool".to_owned(), path.display().to_string()]);
-        }
+        let sources = write(&folder, pools);
         let port = pools.first().map_or(PORT, |pool| pool.port);
         Self::run(own_address(), port, folder, sources.iter().map(String::as_str).chain(options.iter().copied())).await
     }
@@ -57,13 +52,12 @@ impl Proxy {
     /// On one pool, with so many descriptors.
     pub(crate) async fn with_descriptors(pool: &Pool, descriptors: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = file(&folder, 0);
-        std::fs::write(&path, pool.yaml()).unwrap();
+        let sources = write(&folder, &[pool]);
         let mut limited = Command::new("/usr/bin/prlimit");
         let proxy = command();
         limited.env_clear().arg(format!("--nofile={descriptors}")).arg(proxy.get_program()).args(proxy.get_args());
-        let path = path.display().to_string();
-        Self::launch(limited, own_address(), pool.port, folder, ["--pool", &path, "--threads", "2"]).await
+        let arguments = sources.iter().map(String::as_str).chain(["--threads", "2"]);
+        Self::launch(limited, own_address(), pool.port, folder, arguments).await
     }
 
     async fn launch<'a>(
@@ -202,6 +196,17 @@ impl Proxy {
     pub(crate) async fn settles(&self) {
         self.reaches("evenkeel_requests_in_flight", &[], 0).await;
     }
+}
+
+/// Writes the pools' files, and gives the arguments that name them.
+fn write(folder: &TempDir, pools: &[&Pool]) -> Vec<String> {
+    let mut sources = Vec::new();
+    for (index, pool) in pools.iter().enumerate() {
+        let path = file(folder, index);
+        std::fs::write(&path, pool.yaml()).unwrap();
+        sources.extend(["--pool".to_owned(), path.display().to_string()]);
+    }
+    sources
 }
 
 /// `evenkeel-proxy run`, with nothing of the environment.

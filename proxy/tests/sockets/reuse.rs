@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use evenkeel_tests::load::{Settings, Stop};
 use http::Method;
+use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::endpoint::Endpoint;
 use crate::pool::{Pool, load};
@@ -70,9 +71,9 @@ async fn a_connection_that_the_endpoint_closes_is_not_used_again() {
     assert_eq!(endpoint.heads().len(), 100);
 }
 
-#[tokio::test]
-async fn an_idle_connection_is_closed_after_four_seconds() {
-    let (closed, told) = tokio::sync::mpsc::channel(1);
+/// An endpoint that answers once, and then tells how long its connection stays.
+async fn watching() -> (Endpoint, Receiver<Duration>) {
+    let (closed, told) = channel(1);
     let endpoint = Endpoint::start(move |mut accepted| {
         let closed = closed.clone();
         async move {
@@ -84,10 +85,20 @@ async fn an_idle_connection_is_closed_after_four_seconds() {
         }
     })
     .await;
-    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    (endpoint, told)
+}
+
+/// Sends a request; after how long its connection to the endpoint is closed.
+async fn idle_time(proxy: &Proxy, mut told: Receiver<Duration>) -> Duration {
     proxy.ask(GET).await;
-    let mut told = told;
-    let after = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_four_seconds() {
+    let (endpoint, told) = watching().await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let after = idle_time(&proxy, told).await;
     assert!((3..6).contains(&after.as_secs()), "{after:?}");
 }
 
@@ -131,20 +142,8 @@ async fn as_many_connections_are_kept_as_the_pool_says() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_when_the_pool_says() {
-    let (closed, mut told) = tokio::sync::mpsc::channel(1);
-    let endpoint = Endpoint::start(move |mut accepted| {
-        let closed = closed.clone();
-        async move {
-            accepted.request().await;
-            accepted.conn.send(OK).await;
-            let since = tokio::time::Instant::now();
-            assert!(accepted.conn.is_closed().await);
-            closed.send(since.elapsed()).await.unwrap();
-        }
-    })
-    .await;
+    let (endpoint, told) = watching().await;
     let proxy = kept_by(&endpoint, "  connectionPool: {idleTimeout: 1s}\n").await;
-    proxy.ask(GET).await;
-    let after = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.unwrap().unwrap();
+    let after = idle_time(&proxy, told).await;
     assert!((800..3_500).contains(&after.as_millis()), "{after:?}");
 }
