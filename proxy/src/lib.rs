@@ -18,6 +18,7 @@ mod counters;
 mod forward;
 pub mod guard;
 mod last_good;
+mod report;
 pub mod run;
 mod shared;
 mod source;

@@ -12,8 +12,9 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 
 use crate::{
-    balance::{Outcome, Reason, RetryBudget, View},
+    balance::{Reason, RetryBudget, View},
     counters::PerThread,
+    report::CLASSES,
 };
 
 /// How many reasons there are.
@@ -28,6 +29,8 @@ pub(crate) struct Pool {
     pub(crate) view: ArcSwapOption<View>,
     /// What retries may cost.
     pub(crate) budget: RetryBudget,
+    /// Requests that no endpoint was picked for, by the first digit of their status.
+    pub(crate) local: PerThread<CLASSES>,
     /// Ends without an endpoint's whole answer, by reason.
     pub(crate) failures: PerThread<REASONS>,
     /// Attempts that were followed by another, by the reason of their failure.
@@ -49,8 +52,23 @@ pub(crate) struct Shared {
     max_connections: usize,
     /// Connections that were closed because there were so many.
     refused: AtomicUsize,
+    /// Connections to endpoints, of each worker.
+    pub(crate) upstream: PerThread<{ Upstream::ALL }>,
     /// Listeners that workers accept on. Written when one begins and when it is closed.
     listeners: AtomicUsize,
+}
+
+/// What is told of connections to endpoints.
+pub(crate) struct Upstream;
+
+impl Upstream {
+    /// Made since the start.
+    pub(crate) const MADE: usize = 0;
+    /// Closed since the start.
+    pub(crate) const CLOSED: usize = 1;
+    /// Idle now, or a tick ago.
+    pub(crate) const IDLE: usize = 2;
+    const ALL: usize = 3;
 }
 
 #[derive(Debug, Default)]
@@ -82,16 +100,10 @@ impl Pool {
             index,
             view: ArcSwapOption::empty(),
             budget: RetryBudget::new(threads),
+            local: PerThread::new(threads),
             failures: PerThread::new(threads),
             retries: PerThread::new(threads),
             dropped_fields: PerThread::new(threads),
-        }
-    }
-
-    /// Counts how a request ended.
-    pub(crate) fn report(&self, thread: usize, outcome: Outcome) {
-        if let Some(reason) = outcome.reason {
-            self.failures.add(thread, reason.index());
         }
     }
 }
@@ -110,6 +122,7 @@ impl Shared {
             stage,
             max_connections,
             refused: AtomicUsize::new(0),
+            upstream: PerThread::new(threads),
             connections: (0..threads).map(|_| Count::default()).collect(),
             listeners: AtomicUsize::new(0),
         }
@@ -174,12 +187,32 @@ impl Shared {
         }
     }
 
+    /// Counts a connection of a worker to an endpoint, until the guard is dropped.
+    #[must_use]
+    pub(crate) fn count_upstream(self: &Arc<Self>, worker: usize) -> UpstreamGuard {
+        self.upstream.of(worker).add(Upstream::MADE, 1);
+        UpstreamGuard { shared: Arc::clone(self), thread: worker }
+    }
+
     /// Counts a connection of a worker until the guard is dropped.
     #[must_use]
     pub(crate) fn count_connection(self: &Arc<Self>, worker: usize) -> ConnectionGuard {
         self.connections[worker].open.fetch_add(1, Relaxed);
         self.connections[worker].ever.fetch_add(1, Relaxed);
         ConnectionGuard { shared: Arc::clone(self), worker }
+    }
+}
+
+/// A connection to an endpoint. Its thread drops it.
+#[derive(Debug)]
+pub(crate) struct UpstreamGuard {
+    shared: Arc<Shared>,
+    thread: usize,
+}
+
+impl Drop for UpstreamGuard {
+    fn drop(&mut self) {
+        self.shared.upstream.of(self.thread).add(Upstream::CLOSED, 1);
     }
 }
 

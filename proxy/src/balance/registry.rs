@@ -7,14 +7,14 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use crate::counters::PerThread;
+use crate::report::Traffic;
 
 /// For so long an endpoint may be away and still be itself: longer than a rollout's back and forth.
 const KEPT: Duration = Duration::from_secs(300);
@@ -39,9 +39,14 @@ pub struct EndpointState {
     pub serial: u64,
     /// Where it listens.
     pub address: SocketAddr,
-    /// Requests between pick and end, of all threads. Written by whoever holds a [`Permit`].
-    in_flight: AtomicU32,
+    /// In the low bits requests between pick and end, above them all picks ever, of all threads: one write for both. Written by
+    /// whoever holds a [`Permit`].
+    picks: AtomicU64,
 }
+
+/// A million requests at once are far more than a process has clients.
+const IN_FLIGHT_BITS: u32 = 20;
+const PICK: u64 = (1 << IN_FLIGHT_BITS) + 1;
 
 /// What is known of a backend.
 #[derive(Debug)]
@@ -52,8 +57,8 @@ pub struct BackendState {
     pub serial: u64,
     /// The backend's name.
     pub name: Arc<str>,
-    /// Requests that ended here, by the first digit of their status.
-    pub requests: PerThread<6>,
+    /// Requests that ended here.
+    pub(crate) traffic: Traffic,
 }
 
 /// A request's place at an endpoint; dropping it gives the place back, whatever ended the request.
@@ -64,22 +69,28 @@ impl Permit {
     /// Takes a place.
     #[must_use]
     pub fn take(endpoint: Arc<EndpointState>) -> Self {
-        endpoint.in_flight.fetch_add(1, Relaxed);
+        endpoint.picks.fetch_add(PICK, Relaxed);
         Self(endpoint)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.0.picks.fetch_sub(1, Relaxed);
     }
 }
 
 impl EndpointState {
     /// Requests under way there.
     #[must_use]
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+    pub fn in_flight(&self) -> u64 {
+        self.picks.load(Relaxed) & ((1 << IN_FLIGHT_BITS) - 1)
+    }
+
+    /// How often it was picked.
+    #[must_use]
+    pub fn selected(&self) -> u64 {
+        self.picks.load(Relaxed) >> IN_FLIGHT_BITS
     }
 }
 
@@ -104,7 +115,7 @@ impl Registry {
             slot,
             serial,
             address: id.address,
-            in_flight: AtomicU32::new(0),
+            picks: AtomicU64::new(0),
         })
     }
 
@@ -115,7 +126,7 @@ impl Registry {
             slot,
             serial,
             name: name.into(),
-            requests: PerThread::new(threads),
+            traffic: Traffic::new(threads),
         })
     }
 
@@ -233,7 +244,10 @@ mod tests {
         (0..3).for_each(|round| registry.sweep(start + KEPT * round));
         let state = registry.endpoint(&id(1));
         assert_eq!(state.in_flight(), 1);
+        let second = Permit::take(Arc::clone(&state));
         drop(permit);
-        assert_eq!(state.in_flight(), 0);
+        assert_eq!((state.in_flight(), state.selected()), (1, 2));
+        drop(second);
+        assert_eq!((state.in_flight(), state.selected()), (0, 2));
     }
 }

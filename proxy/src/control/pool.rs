@@ -1,11 +1,15 @@
 //! One pool as control sees it: the table in force, the one that waits for its port, and the last one that was refused.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use evenkeel_crds::{
     RoutingTable,
     table::{Parts, Policy},
 };
+use tokio::time::Instant;
 
 use super::{
     PoolStatus, Refusal,
@@ -36,6 +40,8 @@ pub(crate) struct PoolControl {
     /// Why nothing was ever seen at the source.
     silence: Option<String>,
     since: SystemTime,
+    /// When the table in force came into force.
+    loaded: Option<Instant>,
     refusal: Option<Refusal>,
     /// Why it does not listen where its newest table says.
     pub(super) denied: Option<Refusal>,
@@ -59,6 +65,7 @@ impl PoolControl {
             keeper: None,
             silence: None,
             since: SystemTime::now(),
+            loaded: None,
             refusal: None,
             denied: None,
             listens: false,
@@ -170,6 +177,7 @@ impl PoolControl {
         if let (Some(keeper), Source::Watch) = (&self.keeper, source) {
             keeper.keep(Arc::clone(&parts));
         }
+        self.loaded = Some(Instant::now());
         self.in_force = InForce { table: Some(table), parts };
     }
 
@@ -228,6 +236,11 @@ impl PoolControl {
     /// Whether it serves by the last good copy.
     pub(super) fn is_from_copy(&self) -> bool {
         self.table().is_some() && self.source == Source::LastGood
+    }
+
+    /// How long the table in force has been that.
+    pub(super) fn table_age(&self) -> Option<Duration> {
+        self.loaded.map(|loaded| loaded.elapsed())
     }
 
     /// Why it does not serve.

@@ -87,10 +87,13 @@ async fn attempt(
     let reused = kept.is_some();
     let mut connection = match kept {
         Some(connection) => connection,
-        None => connect(address, view.plan.connect_timeout).await.map_err(|error| {
-            tracing::debug!(%error, "attempt failed");
-            Failure::Connect(error.reason())
-        })?,
+        None => {
+            let connected = connect(address, view.plan.connect_timeout).await.map_err(|error| {
+                tracing::debug!(%error, "attempt failed");
+                Failure::Connect(error.reason())
+            })?;
+            connected.counted_by(worker.shared.count_upstream(worker.index))
+        }
     };
     if outgoing.has_large_body() && connection.bear_pauses().is_err() {
         tracing::debug!(%address, "the connection is dead already"); // which sending will tell
@@ -128,12 +131,13 @@ fn classify(error: &ExchangeError<Fault>, outgoing: &mut Outgoing, reused: bool)
 
 /// Passes the endpoint's answer on.
 fn relay(
-    exchange: Exchange,
+    mut exchange: Exchange,
     view: &View,
     picked: &Picked,
     mut outgoing: Outgoing,
     (head, inbound, connection): Answer,
 ) -> Response<ResponseBody> {
+    exchange.note_head();
     exchange.worker.buffers.give_written(outgoing.outbound.take_head());
     let body = ResponseBody::relay(Relay {
         inbound,

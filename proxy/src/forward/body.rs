@@ -95,7 +95,7 @@ impl Relay {
     }
 
     fn poll_relay(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, RelayError>> {
-        let Some((_, connection)) = &mut self.held else { return Poll::Ready(Ok(None)) };
+        let Some((exchange, connection)) = &mut self.held else { return Poll::Ready(Ok(None)) };
         if let Some(outbound) = &mut self.outbound {
             match connection.poll_send(cx, outbound) {
                 Poll::Pending => {}
@@ -105,7 +105,11 @@ impl Relay {
                 Poll::Ready(Err(SendError::Socket(_))) => (self.outbound, self.rules) = (None, None),
             }
         }
-        connection.poll_frame(cx, &mut self.inbound).map_err(RelayError::Upstream)
+        let frame = ready!(connection.poll_frame(cx, &mut self.inbound))?;
+        if let Some(data) = frame.as_ref().and_then(Frame::data_ref) {
+            exchange.count_sent(data.len());
+        }
+        Poll::Ready(Ok(frame))
     }
 }
 

@@ -3,11 +3,13 @@
 use std::{rc::Rc, sync::Arc};
 
 use http::Response;
+use tokio::time::Instant;
 
-use super::{Fault, ResponseBody, answer};
+use super::{Client, Fault, ResponseBody, answer};
 use crate::{
     balance::{BackendState, NoPick, Outcome, Permit, Picked, Reason, View},
     guard::Refusal,
+    report::Ended,
     shared::Pool,
     worker::Worker,
 };
@@ -16,18 +18,38 @@ use crate::{
 pub(crate) struct Exchange {
     pub(super) worker: Rc<Worker>,
     pub(super) pool: Arc<Pool>,
+    client: Rc<Client>,
     backend: Option<Arc<BackendState>>,
     permit: Option<Permit>,
     outcome: Option<Outcome>,
+    /// When its first byte came.
+    start: Instant,
+    /// When the last attempt began.
+    attempt: Instant,
+    /// When the head of the answer was there.
+    head: Option<Instant>,
+    /// Bytes of the answer's body, as far as they went out.
+    sent: u64,
 }
 
 /// nginx's number for a client that left before it was answered.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Exchange {
-    pub(super) fn new(worker: &Rc<Worker>, pool: usize) -> Self {
-        let pool = Arc::clone(&worker.shared.pools[pool]);
-        Self { worker: Rc::clone(worker), pool, backend: None, permit: None, outcome: None }
+    pub(super) fn new(worker: &Rc<Worker>, client: &Rc<Client>) -> Self {
+        let start = client.pace.take_first_byte().unwrap_or_else(Instant::now);
+        Self {
+            worker: Rc::clone(worker),
+            pool: Arc::clone(&worker.shared.pools[client.pool]),
+            client: Rc::clone(client),
+            backend: None,
+            permit: None,
+            outcome: None,
+            start,
+            attempt: start,
+            head: None,
+            sent: 0,
+        }
     }
 
     /// Picks an endpoint that was not tried, and takes a place there.
@@ -52,13 +74,24 @@ impl Exchange {
     }
 
     /// Asks the budget for a retry after a failure.
-    pub(super) fn take_retry(&self, reason: Reason, fleet: u32) -> bool {
+    pub(super) fn take_retry(&mut self, reason: Reason, fleet: u32) -> bool {
         let thread = self.worker.index;
         let allowed = self.pool.budget.take_retry(thread, self.worker.second(), fleet);
         if allowed {
             self.pool.retries.add(thread, reason.index());
+            self.attempt = Instant::now();
         }
         allowed
+    }
+
+    /// Notes that the head of an answer is there.
+    pub(super) fn note_head(&mut self) {
+        self.head = Some(Instant::now());
+    }
+
+    /// Counts bytes of the answer's body.
+    pub(super) fn count_sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
     }
 
     /// Ends the exchange.
@@ -94,15 +127,33 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    fn ended(&self, outcome: &Outcome) -> Ended {
+        Ended {
+            class: outcome.class(),
+            duration: Instant::now().duration_since(self.start),
+            header: self.head.map(|head| head.duration_since(self.attempt)),
+            received: self.client.pace.received(),
+            sent: self.sent,
+        }
+    }
+}
+
+/// Accounts for a request that came to its end before it was one: too slow, or refused by the parser.
+pub(crate) fn report(worker: &Rc<Worker>, client: &Rc<Client>, outcome: Outcome) {
+    Exchange::new(worker, client).end(outcome);
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         let outcome = self.outcome.unwrap_or(Outcome::failed(CLIENT_CLOSED_REQUEST, Reason::ClientLeft));
         let thread = self.worker.index;
-        self.pool.report(thread, outcome);
-        if let Some(backend) = &self.backend {
-            backend.requests.add(thread, outcome.class());
+        match &self.backend {
+            Some(backend) => backend.traffic.count(thread, &self.ended(&outcome)),
+            None => self.pool.local.add(thread, outcome.class()),
         }
         if let Some(reason) = outcome.reason {
+            self.pool.failures.add(thread, reason.index());
             let backend = self.backend.as_ref().map(|backend| &*backend.name);
             tracing::debug!(status = outcome.status, %reason, side = outcome.side().name(), backend, "request failed");
         }

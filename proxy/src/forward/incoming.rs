@@ -76,6 +76,7 @@ impl ClientBody {
     fn admit(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Fault> {
         let frame = match frame.into_data() {
             Ok(data) => {
+                self.pace.count_received(data.len());
                 self.left = self.left.checked_sub(data.len() as u64).ok_or(Fault::TooLarge)?;
                 return Ok(Frame::data(data));
             }

@@ -9,6 +9,7 @@ mod request;
 mod retry;
 
 pub(crate) use body::ResponseBody;
+pub(crate) use exchange::report;
 pub(crate) use incoming::{ClientBody, Fault};
 
 use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
@@ -54,8 +55,8 @@ pub(crate) enum Admitted {
 }
 
 /// Looks at a request. Not part of the future that answers it, which would have space for what came, all its life.
-pub(crate) fn admit(worker: &Rc<Worker>, client: &Client, request: Request<Incoming>) -> Admitted {
-    let exchange = Exchange::new(worker, client.pool);
+pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Admitted {
+    let exchange = Exchange::new(worker, client);
     let view = exchange.pool.view.load_full();
     let (parts, incoming) = request.into_parts();
     let reset = (parts.version < Version::HTTP_11).then(|| Rc::clone(&client.reset));

@@ -13,6 +13,7 @@ use socket2::SockRef;
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{Inbound, Outbound, ReadError, SendError};
+use crate::shared::UpstreamGuard;
 
 /// Linux counts a peer that is alive but does not read as one that does not acknowledge. It may do so for as long as nginx
 /// lets it (`proxy_send_timeout`).
@@ -32,13 +33,20 @@ pub(crate) struct Connection {
     pub(super) idle_hint: Option<Duration>,
     /// Whether it bears an endpoint that pauses.
     patient: bool,
+    counted: Option<UpstreamGuard>,
 }
 
 impl Connection {
     /// A connection just made.
     pub(super) fn new(stream: TcpStream, now: Instant) -> Self {
         let age = Duration::from_millis(fastrand::u64(MAX_AGE_MS));
-        Self { stream, expires: now + age, requests: 0, idle_hint: None, patient: false }
+        Self { stream, expires: now + age, requests: 0, idle_hint: None, patient: false, counted: None }
+    }
+
+    /// Holds what counts it.
+    pub(crate) fn counted_by(mut self, guard: UpstreamGuard) -> Self {
+        self.counted = Some(guard);
+        self
     }
 
     /// Lets the endpoint pause while it reads, from now on.

@@ -132,6 +132,11 @@ impl Idle {
         }
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.kept.borrow().count
+    }
+
     /// Closes what is too old, closed by the endpoint, or not quiet.
     pub(crate) fn sweep(&self, now: Instant) {
         self.retain(|_, resting| now < resting.until && resting.connection.seems_quiet());

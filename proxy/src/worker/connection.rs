@@ -110,7 +110,7 @@ async fn serve(worker: Rc<Worker>, client: Client, stream: TcpStream) {
         () = too_late(&pace) => None,
     };
     let ending = match ended {
-        Some(ended) => ending(&pace, ended),
+        Some(ended) => ending(&worker, &client, ended),
         None => lose_patience(&worker, &client),
     };
     let mut stream = connection.into_parts().io.into_inner();
@@ -144,23 +144,30 @@ async fn until(pace: &Pace, holds: impl Fn() -> bool) {
     .await;
 }
 
-fn ending(pace: &Pace, ended: hyper::Result<()>) -> Ending {
-    match ended {
-        Err(error) if error.is_parse_version_h2() => return Ending::Http2,
-        Err(error) => tracing::debug!(%error, "client connection ended"),
-        Ok(()) => {}
+fn ending(worker: &Rc<Worker>, client: &Rc<Client>, ended: hyper::Result<()>) -> Ending {
+    if let Err(error) = ended {
+        if error.is_parse() {
+            // Answered by the parser, or below: these requests came to nobody else's eyes.
+            let status = if error.is_parse_too_large() { 431 } else { 400 };
+            forward::report(worker, client, Outcome::failed(status, Reason::BadRequest));
+        }
+        if error.is_parse_version_h2() {
+            return Ending::Http2;
+        }
+        tracing::debug!(%error, "client connection ended");
     }
+    let pace = &client.pace;
     if pace.is_unread() { Ending::Unread } else { Ending::Clean }
 }
 
-fn lose_patience(worker: &Worker, client: &Client) -> Ending {
+fn lose_patience(worker: &Rc<Worker>, client: &Rc<Client>) -> Ending {
     let pace = &client.pace;
     if pace.is_sending() {
         tracing::debug!("a client takes no more of its answer");
         client.reset.set(true);
         Ending::Clean
     } else if pace.phase() == Phase::Head {
-        worker.shared.pools[client.pool].report(worker.index, Outcome::failed(408, Reason::SlowClient));
+        forward::report(worker, client, Outcome::failed(408, Reason::SlowClient));
         Ending::TooSlow
     } else {
         if pace.phase() == Phase::Answer {

@@ -28,7 +28,7 @@ use tokio::{
 
 use crate::{
     balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
-    shared::{ConnectionGuard, Shared, Stage},
+    shared::{ConnectionGuard, Shared, Stage, Upstream},
     upstream::{Buffers, Idle},
     waits::{TICK, Waits},
 };
@@ -157,6 +157,7 @@ impl Worker {
         self.waits.tick(now);
         if count.is_multiple_of(SWEEP_TICKS) {
             self.idle.sweep(now);
+            self.shared.upstream.of(self.index).set(Upstream::IDLE, self.idle.len() as u64);
             self.clients.tick(now.duration_since(self.start));
         }
     }

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 /// How precise a deadline is.
 pub(crate) const TICK: Duration = Duration::from_millis(1000 / PER_SECOND as u64);
 const PER_SECOND: u32 = 2;
@@ -77,6 +79,10 @@ pub(crate) struct Pace {
     /// Whether somebody still reads its body.
     is_body_wanted: Cell<bool>,
     requests: Cell<u32>,
+    /// When the first byte of a head came that is not complete yet.
+    first_byte: Cell<Option<Instant>>,
+    /// Bytes of the body in hand.
+    received: Cell<u64>,
     retires: u32,
     /// Of the connection's task, which stays the same.
     waker: RefCell<Option<Waker>>,
@@ -100,6 +106,8 @@ impl Pace {
             is_unread: Cell::default(),
             is_body_wanted: Cell::default(),
             requests: Cell::default(),
+            first_byte: Cell::default(),
+            received: Cell::default(),
             waker: RefCell::default(),
             body: RefCell::default(),
         }
@@ -132,6 +140,9 @@ impl Pace {
 
     /// Bytes came.
     pub(super) fn read(&self) {
+        if self.phase() == Phase::Idle {
+            self.first_byte.set(Some(Instant::now()));
+        }
         match self.phase() {
             // What it has to take first has its own time.
             Phase::Idle if self.is_sending() => self.phase.set(Phase::Head),
@@ -149,10 +160,26 @@ impl Pace {
     pub(super) fn begin(&self, has_body: bool) {
         self.is_unread.set(has_body);
         self.is_body_wanted.set(has_body);
+        self.received.set(0);
         self.requests.set(self.requests.get() + 1);
         self.phase.set(Phase::Request);
         self.is_over.set(false);
         self.wait_for_us();
+    }
+
+    /// When the head in hand began, to whoever asks first; of one that came with the request before nobody knows.
+    pub(crate) fn take_first_byte(&self) -> Option<Instant> {
+        self.first_byte.take()
+    }
+
+    /// Counts bytes of the body.
+    pub(crate) fn count_received(&self, bytes: usize) {
+        self.received.set(self.received.get() + bytes as u64);
+    }
+
+    /// How much of the body came.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.get()
     }
 
     /// Somebody waits for the client's body.

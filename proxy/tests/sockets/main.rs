@@ -14,6 +14,7 @@ mod guard;
 mod last_good;
 mod leaving;
 mod limits;
+mod metrics;
 mod mixed;
 mod mount;
 mod namespace;
