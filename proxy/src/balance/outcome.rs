@@ -49,11 +49,13 @@ pub enum Reason {
     BadRequest,
     /// The client took too long to send its request.
     SlowClient,
+    /// We have no descriptor, port or memory left. Envoy's flag of its overload manager.
+    ProxyExhausted,
 }
 
 impl Reason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoHealthyUpstream,
         Self::ConnectFailed,
         Self::ConnectTimeout,
@@ -64,6 +66,7 @@ impl Reason {
         Self::ClientLeft,
         Self::BadRequest,
         Self::SlowClient,
+        Self::ProxyExhausted,
     ];
 
     /// The place in [`Reason::ALL`].
@@ -86,6 +89,7 @@ impl Reason {
             Self::ClientLeft => "DC",
             Self::BadRequest => "DPE",
             Self::SlowClient => "SI",
+            Self::ProxyExhausted => "OM",
         }
     }
 
@@ -93,7 +97,7 @@ impl Reason {
     #[must_use]
     pub fn side(self) -> Side {
         match self {
-            Self::NoHealthyUpstream | Self::NoTable => Side::Proxy,
+            Self::NoHealthyUpstream | Self::NoTable | Self::ProxyExhausted => Side::Proxy,
             Self::ClientLeft | Self::BadRequest | Self::SlowClient => Side::Client,
             _ => Side::Upstream,
         }

@@ -1,6 +1,6 @@
 //! Attempts: pick an endpoint, connect, send, and on failure perhaps again.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Response;
 
@@ -19,7 +19,6 @@ use crate::{
 
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
 pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: Outgoing) -> Response<ResponseBody> {
-    exchange.count_request();
     let mut newer = None; // what is in force when another endpoint is picked
     let mut history = History::default();
     let mut tried: Vec<Arc<EndpointState>> = Vec::new();
@@ -64,6 +63,7 @@ fn give_up(exchange: Exchange, last: Failure, fault: Option<Fault>) -> Response<
         Reason::ResponseTimeout => (504, "no answer from the endpoint in time"),
         Reason::ConnectFailed => (502, "no connection to an endpoint"),
         Reason::UpstreamProtocol => (502, "the endpoint's answer is not HTTP"),
+        Reason::ProxyExhausted => (503, "the proxy has no descriptor, port or memory left"),
         _ => (502, "the endpoint closed the connection before it answered"),
     };
     exchange.fail(status, last.reason(), detail)
@@ -87,14 +87,11 @@ async fn attempt(
     let reused = kept.is_some();
     let mut connection = match kept {
         Some(connection) => connection,
-        None => {
-            let connected = connect(address, view.plan.connect_timeout).await.map_err(|error| {
-                tracing::debug!(%error, "attempt failed");
-                Failure::Connect(error.reason())
-            })?;
-            connected.counted_by(worker.shared.count_upstream(worker.index))
-        }
+        None => open(exchange, address, view.plan.connect_timeout).await?,
     };
+    if outgoing.is_first() {
+        exchange.count_request();
+    }
     if outgoing.has_large_body() && connection.bear_pauses().is_err() {
         tracing::debug!(%address, "the connection is dead already"); // which sending will tell
     }
@@ -108,6 +105,29 @@ async fn attempt(
                 worker.idle.forget(exchange.pool.index, address);
             }
             Err(classify(&error, outgoing, reused))
+        }
+    }
+}
+
+/// Makes a connection; if we have no descriptor for it, at the cost of idle ones.
+async fn open(exchange: &Exchange, address: SocketAddr, limit: Duration) -> Result<Connection, Failure> {
+    let worker = &exchange.worker;
+    let mut has_shed = false;
+    loop {
+        let error = match connect(address, limit).await {
+            Ok(connection) => return Ok(connection.counted_by(worker.shared.count_upstream(worker.index))),
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "attempt failed");
+        match error.reason() {
+            Reason::ProxyExhausted if !has_shed && worker.idle.shed() => has_shed = true,
+            reason @ Reason::ProxyExhausted => return Err(Failure::Final(reason)),
+            reason => {
+                if reason == Reason::ConnectTimeout {
+                    worker.idle.forget(exchange.pool.index, address);
+                }
+                return Err(Failure::Connect(reason));
+            }
         }
     }
 }
@@ -144,6 +164,7 @@ fn relay(
         outbound: (!outgoing.outbound.is_done()).then_some(outgoing.outbound),
         status: head.status.as_u16(),
         address: picked.endpoint.address,
+        epoch: view.epoch,
         rules: head.persistent.then_some(view.plan.connection_pool),
         reset: outgoing.reset,
         broken: None,

@@ -41,6 +41,8 @@ pub(crate) struct Relay {
     pub(super) outbound: Option<Outbound<ClientBody>>,
     pub(super) status: u16,
     pub(super) address: SocketAddr,
+    /// The view in which the endpoint was picked.
+    pub(super) epoch: u64,
     /// How the connection is kept, if it may be used again.
     pub(super) rules: Option<ConnectionPool>,
     /// For clients who take the end of the connection for the end of the body.
@@ -69,11 +71,18 @@ impl Relay {
     fn complete(&mut self) {
         let Some((exchange, connection)) = self.held.take() else { return };
         let (pool, worker) = (exchange.pool.index, &exchange.worker);
-        if let Some(rules) = self.rules.filter(|_| self.outbound.is_none() && !self.inbound.has_surplus()) {
+        let clean = self.outbound.is_none() && !self.inbound.has_surplus();
+        if let Some(rules) = self.rules.filter(|_| clean && self.is_wanted(&exchange)) {
             worker.idle.put(pool, self.address, connection, rules, worker.waits.now());
         }
         self.outbound = None;
         exchange.end(Outcome::answered(self.status));
+    }
+
+    /// Whether the endpoint still gets new traffic.
+    fn is_wanted(&self, exchange: &Exchange) -> bool {
+        let view = exchange.pool.view.load();
+        view.as_ref().is_some_and(|view| view.epoch == self.epoch || view.kept.contains(&self.address))
     }
 
     /// What was passed on cannot be taken back: the client sees the connection break, never a clean end.
@@ -84,6 +93,9 @@ impl Relay {
         }
         self.outbound = None;
         let Some((exchange, _)) = self.held.take() else { return };
+        if matches!(error, RelayError::Upstream(error) if error.is_dead_peer()) {
+            exchange.worker.idle.forget(exchange.pool.index, self.address);
+        }
         match error {
             RelayError::Client(Fault::Left) => exchange.leave(),
             RelayError::Client(Fault::Slow) => exchange.end(Outcome::failed(self.status, Reason::SlowClient)),

@@ -23,6 +23,7 @@ pub(crate) struct Outgoing {
     pub(super) asked: Asked,
     can_repeat: bool,
     has_large_body: bool,
+    was_sent: bool,
     /// What the client did to the body, if that is why it did not come to its end.
     pub(super) fault: Option<Fault>,
     /// To be set if an answer breaks off: for clients who would take the end of the connection for its end.
@@ -56,6 +57,7 @@ impl Outgoing {
                 Framing::Chunked | Framing::Close => true,
             },
             outbound: Outbound::new(bytes, framing, body),
+            was_sent: false,
             fault: None,
             reset,
         }
@@ -64,6 +66,11 @@ impl Outgoing {
     /// Whether sending it twice is as good as once and possible.
     pub(super) fn can_repeat(&self) -> bool {
         self.can_repeat
+    }
+
+    /// Whether it is about to be sent for the first time, which is told once.
+    pub(super) fn is_first(&mut self) -> bool {
+        !std::mem::replace(&mut self.was_sent, true)
     }
 
     /// Whether an endpoint that does not read would hold the body up.

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use rustix::io::Errno;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::TcpStream,
@@ -24,6 +25,9 @@ pub(crate) enum ConnectError {
     Timeout { address: SocketAddr, after: Duration },
     #[error("no connection to {address}: {error}")]
     Io { address: SocketAddr, error: io::Error },
+    /// We have no descriptor, port or memory for it: no endpoint is to blame, and none is better.
+    #[error("no connection to {address} for want of our own means: {error}")]
+    Exhausted { address: SocketAddr, error: io::Error },
 }
 
 impl ConnectError {
@@ -32,6 +36,15 @@ impl ConnectError {
         match self {
             Self::Timeout { .. } => Reason::ConnectTimeout,
             Self::Io { .. } => Reason::ConnectFailed,
+            Self::Exhausted { .. } => Reason::ProxyExhausted,
+        }
+    }
+
+    fn of(address: SocketAddr, error: io::Error) -> Self {
+        let ours = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
+        match Errno::from_io_error(&error) {
+            Some(errno) if ours.contains(&errno) => Self::Exhausted { address, error },
+            _ => Self::Io { address, error },
         }
     }
 }
@@ -40,7 +53,7 @@ impl ConnectError {
 pub(crate) async fn connect(address: SocketAddr, limit: Duration) -> Result<Connection, ConnectError> {
     let stream = match timeout(limit, TcpStream::connect(address)).await {
         Err(_) => return Err(ConnectError::Timeout { address, after: limit }),
-        Ok(connected) => connected.and_then(prepared).map_err(|error| ConnectError::Io { address, error })?,
+        Ok(connected) => connected.and_then(prepared).map_err(|error| ConnectError::of(address, error))?,
     };
     Ok(Connection::new(stream, Instant::now()))
 }
@@ -51,4 +64,20 @@ fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_lack_ourselves_is_no_endpoints_fault() {
+        let reason = |errno: Errno| ConnectError::of(([127, 0, 0, 1], 1).into(), errno.into()).reason();
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(reason(errno), Reason::ProxyExhausted, "{errno}");
+        }
+        for errno in [Errno::CONNREFUSED, Errno::CONNRESET, Errno::HOSTUNREACH, Errno::NETUNREACH, Errno::PERM] {
+            assert_eq!(reason(errno), Reason::ConnectFailed, "{errno}");
+        }
+    }
 }

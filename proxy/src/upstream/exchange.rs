@@ -28,7 +28,7 @@ pub(crate) enum ExchangeError<E> {
     /// The client's body broke.
     #[error("the request's body broke")]
     Body(E),
-    /// The socket took no byte of the request.
+    /// The socket took no byte of the request. What came all the same is no answer to it.
     #[error("nothing could be sent: {0}")]
     Unsent(io::Error),
     /// The connection ended before the first byte of an answer.
@@ -109,8 +109,9 @@ impl<'a> Step<'a> {
             }
         }
         match reader.poll_read(cx, stream) {
+            Poll::Ready(read) if outbound.is_untouched() => return Poll::Ready(Err(self.unsent(read))),
             Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(self.failed(error, outbound.is_untouched()))),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(self.failed(error))),
             Poll::Pending => {}
         }
         if self.broken.is_none() && !outbound.is_done() {
@@ -120,14 +121,47 @@ impl<'a> Step<'a> {
         wait.poll(cx).map(|()| Err(ExchangeError::Timeout))
     }
 
-    fn failed<E>(&mut self, error: ReadHeadError, untouched: bool) -> ExchangeError<E> {
+    /// Whatever was read before a byte of the request was written.
+    fn unsent<E>(&mut self, read: Result<HeadAndMore, ReadHeadError>) -> ExchangeError<E> {
+        ExchangeError::Unsent(match (self.broken.take(), read) {
+            (Some(error), _) | (None, Err(ReadHeadError::Closed(error) | ReadHeadError::Cut(error))) => error,
+            (None, _) => io::Error::new(io::ErrorKind::InvalidData, "an answer came before the request"),
+        })
+    }
+
+    fn failed<E>(&mut self, error: ReadHeadError) -> ExchangeError<E> {
         match error {
-            ReadHeadError::Closed(error) => {
-                let error = self.broken.take().unwrap_or(error);
-                if untouched { ExchangeError::Unsent(error) } else { ExchangeError::Closed(error) }
-            }
+            ReadHeadError::Closed(error) => ExchangeError::Closed(self.broken.take().unwrap_or(error)),
             ReadHeadError::Cut(error) => ExchangeError::Cut(error),
             other => ExchangeError::Malformed(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use http_body_util::Empty;
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener, time::Instant};
+
+    use super::*;
+    use crate::codec::Framing;
+
+    #[tokio::test]
+    async fn what_comes_though_nothing_could_be_sent_is_no_answer() {
+        for early in [&b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"[..], b"HTTP/1.1 2", b"SSH-2.0\r\n", b""] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut stream = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let mut endpoint = listener.accept().await.unwrap().0;
+            endpoint.write_all(early).await.unwrap();
+            stream.shutdown().await.unwrap(); // so that every write fails
+            drop(endpoint);
+            let mut connection = Connection::new(stream, Instant::now());
+            let mut outbound = Outbound::<Empty<Bytes>>::new(b"GET / HTTP/1.1\r\n\r\n".into(), Framing::None, None);
+            let (buffers, waits) = (Buffers::default(), Waits::new(Instant::now()));
+            let means = Means { buffers: &buffers, waits: &waits, limit: Duration::from_secs(5) };
+            let answered = exchange(&mut connection, &mut outbound, Asked::by(&Method::GET), &means).await;
+            assert!(matches!(answered, Err(ExchangeError::Unsent(_))), "{early:?}: {answered:?}");
         }
     }
 }

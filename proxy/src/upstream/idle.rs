@@ -8,13 +8,18 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Resource, getrlimit};
 use tokio::time::Instant;
 
-use super::Connection;
+use super::{Connection, turn};
 use crate::balance::ConnectionPool;
 
-/// Of a thread, over all endpoints: descriptors are a shared good.
-const MAX_IDLE: usize = 1024;
+/// Of the process's descriptors one in so many may be an idle connection: they are a shared good.
+const IDLE_SHARE: u64 = 4;
+/// Of a thread, over all endpoints, whatever the system allows.
+const MAX_IDLE: u64 = 16 * 1024;
+/// When there is no room, one in so many is closed, the oldest first: looking for each of them alone would cost more.
+const CLOSED_SHARE: usize = 8;
 /// We close so much before the endpoint would: who closes first races with our next request.
 const HINT_MARGIN: Duration = Duration::from_secs(1);
 
@@ -73,6 +78,7 @@ pub(crate) enum Need {
 #[derive(Debug)]
 pub(crate) struct Idle {
     threads: usize,
+    most: usize,
     kept: RefCell<Kept>,
 }
 
@@ -80,28 +86,42 @@ pub(crate) struct Idle {
 struct Kept {
     by_key: HashMap<Key, Vec<Resting>, BuildHasherDefault<Mix>>,
     count: usize,
+    /// How many were put here ever.
+    ever: u64,
 }
 
 #[derive(Debug)]
 struct Resting {
     until: Instant,
+    /// The higher, the later it was put here.
+    number: u64,
+    /// The turn in which it was: the runtime has not heard of what came since.
+    turn: u32,
     connection: Connection,
 }
 
 impl Idle {
     /// For one of so many threads.
     pub(crate) fn new(threads: usize) -> Self {
-        Self { threads, kept: RefCell::default() }
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        Self::with_room(threads, (descriptors / IDLE_SHARE / threads.max(1) as u64).clamp(1, MAX_IDLE))
     }
 
-    /// The connection that was used last, unless it is closed, too old, or said something that nobody asked for.
+    fn with_room(threads: usize, most: u64) -> Self {
+        Self { threads, most: usize::try_from(most).unwrap_or(usize::MAX), kept: RefCell::default() }
+    }
+
+    /// The connection that was used last, unless it is closed, too old, or said something that nobody asked for. Rather one
+    /// of which the runtime would have heard: of one that was put here in this turn the system must be asked.
     pub(crate) fn take(&self, pool: usize, address: SocketAddr, need: Need, now: Instant) -> Option<Connection> {
         let mut kept = self.kept.borrow_mut();
         let kept = &mut *kept;
         let mine = kept.by_key.get_mut(&(pool, address))?;
-        while let Some(Resting { until, connection }) = mine.pop() {
+        let now_in = turn::now();
+        while let Some(Resting { until, turn, connection, .. }) = newest(mine, now_in) {
             kept.count -= 1;
-            let quiet = connection.seems_quiet() && (need == Need::Likely || connection.is_quiet());
+            let heard = need == Need::Likely && turn != now_in;
+            let quiet = connection.seems_quiet() && (heard || connection.is_quiet());
             if quiet && now < until {
                 return Some(connection);
             }
@@ -124,12 +144,25 @@ impl Idle {
             return;
         }
         let kept = &mut *self.kept.borrow_mut();
-        let mine = kept.by_key.entry((pool, address)).or_default();
         let most = (rules.max_idle_per_endpoint as usize / self.threads).max(1);
-        if mine.len() < most && kept.count < MAX_IDLE {
-            mine.push(Resting { until: now + limit, connection });
-            kept.count += 1;
+        if kept.by_key.get(&(pool, address)).is_some_and(|mine| mine.len() >= most) {
+            return;
         }
+        if kept.count >= self.most {
+            kept.close_oldest();
+        }
+        kept.count += 1;
+        kept.ever += 1;
+        let resting = Resting { until: now + limit, number: kept.ever, turn: turn::now(), connection };
+        kept.by_key.entry((pool, address)).or_default().push(resting);
+    }
+
+    /// Closes some of the oldest, for want of descriptors. Returns whether there were any.
+    pub(crate) fn shed(&self) -> bool {
+        let kept = &mut *self.kept.borrow_mut();
+        let any = kept.count > 0;
+        kept.close_oldest();
+        any
     }
 
     /// How many there are.
@@ -153,11 +186,92 @@ impl Idle {
     }
 
     fn retain(&self, wanted: impl Fn(Key, &Resting) -> bool) {
-        let kept = &mut *self.kept.borrow_mut();
-        kept.by_key.retain(|key, connections| {
+        self.kept.borrow_mut().retain(wanted);
+    }
+}
+
+impl Kept {
+    fn retain(&mut self, wanted: impl Fn(Key, &Resting) -> bool) {
+        self.by_key.retain(|key, connections| {
             connections.retain(|resting| wanted(*key, resting));
             !connections.is_empty()
         });
-        kept.count = kept.by_key.values().map(Vec::len).sum();
+        self.count = self.by_key.values().map(Vec::len).sum();
+    }
+
+    fn close_oldest(&mut self) {
+        let mut numbers: Vec<_> = self.by_key.values().flatten().map(|resting| resting.number).collect();
+        let closed = numbers.len() / CLOSED_SHARE;
+        if closed < numbers.len() {
+            let (_, last, _) = numbers.select_nth_unstable(closed);
+            let last = *last;
+            self.retain(|_, resting| resting.number > last);
+        }
+    }
+}
+
+/// Takes the connection that was put here last in an earlier turn, else the last of all.
+fn newest(connections: &mut Vec<Resting>, turn: u32) -> Option<Resting> {
+    match connections.iter().rposition(|resting| resting.turn != turn) {
+        Some(index) => Some(connections.remove(index)),
+        None => connections.pop(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    const RULES: ConnectionPool =
+        ConnectionPool { max_idle_per_endpoint: 32, idle_timeout: Duration::from_secs(4), max_requests: 100 };
+
+    /// A connection, its address, and the endpoint's end of it.
+    async fn connected() -> (Connection, SocketAddr, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        (Connection::new(stream, Instant::now()), address, listener.accept().unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn what_came_since_this_turn_began_is_noticed_whatever_the_request() {
+        for need in [Need::Likely, Need::Certain] {
+            let (idle, now) = (Idle::new(1), Instant::now());
+            let (connection, address, mut endpoint) = connected().await;
+            idle.put(0, address, connection, RULES, now);
+            let connection = idle.take(0, address, need, now).expect("nothing came");
+            idle.put(0, address, connection, RULES, now);
+            endpoint.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            assert!(idle.take(0, address, need, now).is_none(), "{need:?}: an answer that nobody asked for");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_runtime_has_heard_of_is_rather_used_than_what_was_just_put_back() {
+        let (idle, now) = (Idle::new(1), Instant::now());
+        let (old, address, _old_end) = connected().await;
+        let (mut new, _, _new_end) = connected().await;
+        new.requests = 7;
+        idle.put(0, address, old, RULES, now);
+        turn::begin();
+        idle.put(0, address, new, RULES, now);
+        let taken = [(); 2].map(|()| idle.take(0, address, Need::Likely, now).map(|connection| connection.requests));
+        assert_eq!(taken, [Some(0), Some(7)]);
+    }
+
+    #[tokio::test]
+    async fn the_oldest_make_room_whoever_they_belong_to() {
+        let (idle, now) = (Idle::with_room(1, 3), Instant::now());
+        let mut ends = Vec::new();
+        for _ in 0..4 {
+            let (connection, address, end) = connected().await;
+            idle.put(0, address, connection, RULES, now);
+            ends.push((address, end));
+        }
+        let kept = ends.iter().map(|(address, _)| idle.take(0, *address, Need::Likely, now).is_some());
+        assert_eq!(kept.collect::<Vec<_>>(), [false, true, true, true]);
+        assert!(!idle.shed(), "nothing is left to close");
     }
 }

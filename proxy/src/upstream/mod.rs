@@ -10,6 +10,7 @@ mod exchange;
 mod idle;
 mod receive;
 mod send;
+mod turn;
 
 pub(crate) use buffers::Buffers;
 pub(crate) use connect::connect;
@@ -18,3 +19,4 @@ pub(crate) use exchange::{ExchangeError, Means, exchange};
 pub(crate) use idle::{Idle, Need};
 pub(crate) use receive::{Inbound, ReadError};
 pub(crate) use send::{Outbound, SendError};
+pub(crate) use turn::begin as begin_turn;

@@ -122,6 +122,13 @@ pub(crate) enum ReadError {
     Socket(#[from] io::Error),
 }
 
+impl ReadError {
+    /// Whether the endpoint's machine stopped to answer: what else leads there is as dead.
+    pub(crate) fn is_dead_peer(&self) -> bool {
+        matches!(self, Self::Socket(error) if error.kind() == io::ErrorKind::TimedOut)
+    }
+}
+
 /// A body on its way.
 #[derive(Debug)]
 pub(crate) struct Inbound {

@@ -29,7 +29,7 @@ use tokio::{
 use crate::{
     balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
     shared::{ConnectionGuard, Shared, Stage, Upstream},
-    upstream::{Buffers, Idle},
+    upstream::{Buffers, Idle, begin_turn},
     waits::{TICK, Waits},
 };
 use clients::Clients;
@@ -97,7 +97,10 @@ pub(crate) fn start(
     let (started, starts) = std::sync::mpsc::sync_channel(1);
     std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         // A local runtime cannot leave its thread, so it is made there.
-        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .on_thread_unpark(begin_turn)
+            .build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
@@ -155,6 +158,11 @@ impl Worker {
     fn tick(&self, count: u32) {
         let now = Instant::now(); // not when the tick was due: the thread may have been busy
         self.waits.tick(now);
+        for pool in &self.shared.pools {
+            if let Some(view) = &*pool.view.load() {
+                self.prepare(pool.index, view);
+            }
+        }
         if count.is_multiple_of(SWEEP_TICKS) {
             self.idle.sweep(now);
             self.shared.upstream.of(self.index).set(Upstream::IDLE, self.idle.len() as u64);
@@ -189,14 +197,17 @@ impl Worker {
         }
     }
 
-    /// Picks an endpoint of a pool that was not tried. On the first pick under a new view, connections to endpoints that
-    /// get no new traffic are closed.
+    /// Picks an endpoint of a pool that was not tried.
     pub(crate) fn pick(&self, pool: usize, view: &View, tried: &[Arc<EndpointState>]) -> Result<Picked, NoPick> {
-        let turns = &mut *self.turns[pool].borrow_mut();
-        if turns.prepare(view) {
+        self.prepare(pool, view);
+        pick(view, &mut self.turns[pool].borrow_mut(), &Context { tried })
+    }
+
+    /// Takes a view up, if it is a new one: connections to endpoints that get no new traffic are closed.
+    fn prepare(&self, pool: usize, view: &View) {
+        if self.turns[pool].borrow_mut().prepare(view) {
             self.idle.keep_only(pool, |address| view.kept.contains(&address));
         }
-        pick(view, turns, &Context { tried })
     }
 
     /// A number that no other request has; not a secret.

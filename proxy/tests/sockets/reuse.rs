@@ -147,3 +147,13 @@ async fn an_idle_connection_is_closed_when_the_pool_says() {
     let after = idle_time(&proxy, told).await;
     assert!((800..3_500).contains(&after.as_millis()), "{after:?}");
 }
+
+#[tokio::test]
+async fn connections_to_an_endpoint_that_left_are_closed_without_a_request() {
+    let (endpoint, mut told) = watching().await;
+    let proxy = kept_by(&endpoint, "  connectionPool: {idleTimeout: 1h}\n").await;
+    proxy.ask(GET).await;
+    proxy.edit(&Pool::of(&[Endpoint::answering(OK).await.addr]));
+    let closed = tokio::time::timeout(Duration::from_secs(10), told.recv()).await;
+    assert!(closed.is_ok(), "it is still open");
+}
