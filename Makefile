@@ -40,10 +40,14 @@ bench-profile: ## In which functions a request spends its instructions; ARGS='--
 	@tests/cluster/setup fast
 	@tests/bench/run profile $(ARGS)
 
+fuzz: ## Look for bytes that break a parser; ARGS='600 guard' chooses seconds and target, ARGS=keep keeps what was found
+	@tests/cluster/setup fuzz
+	@proxy/fuzz/run $(ARGS)
+
 golden: ## Rewrite the golden files; review the difference
 	UPDATE_GOLDEN=1 cargo test --locked -p evenkeel-crds --test golden
 
 crds: ## Rewrite the CRD's YAML, beside its types and in the chart
 	charts/generate
 
-.PHONY: help setup demo kind kind-down test bench bench-check bench-baseline bench-profile golden crds
+.PHONY: help setup demo kind kind-down test bench bench-check bench-baseline bench-profile fuzz golden crds

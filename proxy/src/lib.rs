@@ -16,6 +16,8 @@ mod codec;
 pub mod control;
 mod counters;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod guard;
 mod last_good;
 mod report;
