@@ -1,6 +1,6 @@
 //! The head of a response, parsed over `httparse` (strict by its defaults) into fields that share the read buffer.
 
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -72,15 +72,20 @@ pub(crate) fn may_be_whole(bytes: &[u8], scanned: usize) -> bool {
     ends.any(|at| matches!(bytes[..at], [.., b'\n'] | [.., b'\n', b'\r']))
 }
 
-/// Parses a head and tells where it ends. None: it is not all there yet.
-pub(crate) fn parse_response(bytes: &Bytes, asked: Asked) -> Result<Option<(ResponseHead, usize)>, HeadError> {
+/// Parses a head and tells where it ends. None: it is not all there yet. Its fields go into `room`, an empty map, which is
+/// taken for them.
+pub(crate) fn parse_response(
+    bytes: &Bytes,
+    asked: Asked,
+    room: &mut HeaderMap,
+) -> Result<Option<(ResponseHead, usize)>, HeadError> {
     if bytes.first().is_some_and(|first| *first != b'H') {
         return Err(HeadError::Start); // httparse would pass over empty lines: bytes that belong to no message
     }
-    let mut room = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut parts = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
-    let end = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut room)? {
+    let end = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut parts)? {
         httparse::Status::Complete(end) if end <= MAX_HEAD_BYTES => end,
         httparse::Status::Partial if bytes.len() < MAX_HEAD_BYTES => return Ok(None),
         _ => return Err(HeadError::TooLarge),
@@ -89,7 +94,7 @@ pub(crate) fn parse_response(bytes: &Bytes, asked: Asked) -> Result<Option<(Resp
     let status = StatusCode::from_u16(code).ok().filter(|status| status.as_u16() < 600);
     let status = status.ok_or(HeadError::Status(code))?;
     let version = if parsed.version == Some(1) { Version::Current } else { Version::Old };
-    let head = Gathered::from(bytes, parsed.headers)?.into_head(status, version, asked)?;
+    let head = Gathered::from(bytes, parsed.headers, mem::take(room))?.into_head(status, version, asked)?;
     Ok(Some((head, end)))
 }
 
@@ -108,13 +113,9 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn from(bytes: &Bytes, parsed: &[httparse::Header<'_>]) -> Result<Self, HeadError> {
-        let mut all = Self {
-            fields: HeaderMap::with_capacity(parsed.len() + 2), // the server adds Date, and perhaps Connection
-            declared: Declared::default(),
-            options: Options::default(),
-            idle_hint: None,
-        };
+    fn from(bytes: &Bytes, parsed: &[httparse::Header<'_>], mut fields: HeaderMap) -> Result<Self, HeadError> {
+        fields.reserve(parsed.len() + 2); // the server adds Date, and perhaps Connection
+        let mut all = Self { fields, declared: Declared::default(), options: Options::default(), idle_hint: None };
         for field in parsed {
             all.add(bytes, field)?;
         }

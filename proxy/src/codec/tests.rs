@@ -11,7 +11,7 @@ use super::{
 };
 
 fn head(text: impl AsRef<[u8]>, asked: Asked) -> Result<Option<(ResponseHead, usize)>, HeadError> {
-    parse_response(&Bytes::copy_from_slice(text.as_ref()), asked)
+    parse_response(&Bytes::copy_from_slice(text.as_ref()), asked, &mut HeaderMap::new())
 }
 
 fn whole(text: &str, asked: Asked) -> ResponseHead {

@@ -159,7 +159,7 @@ fn relay(
 ) -> Response<ResponseBody> {
     exchange.note_head();
     exchange.worker.buffers.give_written(outgoing.outbound.take_head());
-    let body = ResponseBody::relay(Relay {
+    let body = ResponseBody::relay(Box::new(Relay {
         inbound,
         outbound: (!outgoing.outbound.is_done()).then_some(outgoing.outbound),
         status: head.status.as_u16(),
@@ -169,7 +169,7 @@ fn relay(
         reset: outgoing.reset,
         broken: None,
         held: Some((exchange, connection)),
-    });
+    }));
     let mut response = Response::new(body);
     *response.status_mut() = head.status;
     *response.headers_mut() = head.fields;

@@ -26,12 +26,11 @@ pub(crate) enum RelayError {
     Client(Fault),
 }
 
-/// The body of an answer: our own text, or an endpoint's on its way to the client. Not in a box: hyper has one for each
-/// connection already, and most answers are of the larger kind.
-#[expect(clippy::large_enum_variant, reason = "an allocation a request would cost more than the room")]
+/// The body of an answer: our own text, or an endpoint's on its way to the client. That one in a box: an answer is moved a
+/// dozen times until its head is written, which costs far more than an allocation.
 pub(crate) enum ResponseBody {
     Local(Option<Bytes>),
-    Relay(Relay),
+    Relay(Box<Relay>),
 }
 
 /// An endpoint's body on its way. At its end the connection is kept, and the exchange told.
@@ -58,7 +57,7 @@ impl ResponseBody {
         Self::Local(Some(text))
     }
 
-    pub(super) fn relay(mut relay: Relay) -> Self {
+    pub(super) fn relay(mut relay: Box<Relay>) -> Self {
         if relay.inbound.is_done() {
             relay.complete(); // hyper does not ask a body that is over for its end
         }

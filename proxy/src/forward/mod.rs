@@ -77,7 +77,9 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<I
             exchange.count_dropped_fields(head.dropped());
             let body = !matches!(head.framing(), Framing::None | Framing::Length(0));
             let body = body.then(|| ClientBody::new(incoming, view.plan.rules.max_body, Rc::clone(&client.pace)));
-            let outgoing = Outgoing::new(&head, body, reset, &exchange.worker.buffers);
+            let buffers = &exchange.worker.buffers;
+            let outgoing = Outgoing::new(&head, view.plan.rules.request.lines(), body, reset, buffers);
+            buffers.give_fields(head.into_fields());
             Admitted::Forward(exchange, view, outgoing)
         }
     }

@@ -31,9 +31,10 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// `body` is that of the head, if it has one that is not empty.
+    /// `more`: whole lines beside its fields. `body` is that of the head, if it has one that is not empty.
     pub(super) fn new(
         head: &Head<'_>,
+        more: &[u8],
         body: Option<ClientBody>,
         reset: Option<Rc<Cell<bool>>>,
         buffers: &Buffers,
@@ -45,7 +46,10 @@ impl Outgoing {
             head.method(),
             head.target().as_str(),
             head.fields(),
-            |out| head.write_more(out),
+            |out| {
+                head.write_more(out);
+                out.extend_from_slice(more);
+            },
             framing,
         );
         Self {

@@ -35,19 +35,26 @@ fn is_ipv6(text: &[u8]) -> bool {
 /// A registered name or an IPv4 address: what RFC 3986 allows, but commas, which would make a list of it.
 fn is_name(text: &[u8]) -> bool {
     let mut rest = text;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => after,
-            other if b"-._~!$&'()*+;=".contains(other) => after,
-            b'%' => match after {
-                [high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
-                _ => return false,
-            },
+    while let Some(at) = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
+        rest = match &rest[at..] {
+            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
             _ => return false,
         };
     }
     !text.is_empty()
 }
+
+/// What stands for itself in a name: a table, since every request has one.
+static PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        let mark = matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b'+' | b';' | b'=');
+        plain[byte as usize] = mark || byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    plain
+};
 
 #[cfg(test)]
 mod tests {

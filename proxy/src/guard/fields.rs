@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::{
     name::{Meaning, meaning},
     refusal::{FIELD_COUNT, LINE_LENGTH, Refusal},
+    rules::NameLengths,
 };
 use crate::codec;
 
@@ -19,9 +20,12 @@ const LINE_EXTRA: usize = 4;
 pub(crate) static REASON: HeaderName = HeaderName::from_static("evenkeel-reason");
 static TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
-/// Which meanings occur among the fields.
+/// Which meanings occur among the fields, and which lengths of names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found(u16);
+pub(super) struct Found {
+    meanings: u16,
+    pub(super) lengths: NameLengths,
+}
 
 impl Found {
     /// Looks at every field once.
@@ -29,19 +33,20 @@ impl Found {
         if fields.len() > MAX_FIELDS {
             return Err(FIELD_COUNT);
         }
-        let mut found = 0;
+        let mut found = Self::default();
         for (name, value) in fields {
             if name.as_str().len() + value.len() + LINE_EXTRA > MAX_LINE_BYTES {
                 return Err(LINE_LENGTH);
             }
-            found |= 1 << meaning(name) as u16;
+            found.meanings |= 1 << meaning(name) as u16;
+            found.lengths.add(name);
         }
-        Ok(Self(found))
+        Ok(found)
     }
 
     /// Whether some field means that.
     pub(super) fn has(self, meaning: Meaning) -> bool {
-        self.0 & (1 << meaning as u16) != 0
+        self.meanings & (1 << meaning as u16) != 0
     }
 }
 

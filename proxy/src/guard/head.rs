@@ -64,7 +64,7 @@ impl<'a> Head<'a> {
         }
         strip_hop_by_hop(&mut fields, found);
         let dropped = if found.has(Meaning::Ambiguous) { remove_all(&mut fields, Meaning::Ambiguous) } else { 0 };
-        context.rules.request.apply(&mut fields);
+        context.rules.request.strip(&mut fields, found.lengths);
         let more = forwarded::tell(&mut fields, found, context.origin, context.rules, context.id);
         Ok(Passage::Forward(Self { method, target: target.path, fields, more, framing, dropped }))
     }
@@ -87,6 +87,11 @@ impl<'a> Head<'a> {
     /// Appends, as whole lines, what we say of the request: where it came from, and its name.
     pub(crate) fn write_more(&self, out: &mut Vec<u8>) {
         self.more.write(&self.fields, out);
+    }
+
+    /// The fields, to be used again for others.
+    pub(crate) fn into_fields(self) -> HeaderMap {
+        self.fields
     }
 
     /// How many names were dropped, since others could take them for different ones.

@@ -20,7 +20,7 @@ mod rules;
 mod target;
 mod trailers;
 
-pub use rules::{FieldRules, Rules};
+pub use rules::{FieldRules, LineRules, Rules};
 
 pub(crate) use fields::REASON;
 pub(crate) use forwarded::Origin;

@@ -13,7 +13,7 @@ pub struct Rules {
     /// Whose word about a request's origin is believed.
     pub trusted: Box<[Network]>,
     /// For each request.
-    pub request: FieldRules,
+    pub request: LineRules,
     /// For each answer, ours too.
     pub response: FieldRules,
     /// The largest body of a request.
@@ -31,13 +31,68 @@ pub struct FieldRules {
     pub add: Box<[(HeaderName, HeaderValue)]>,
 }
 
+/// The same for a head that is about to be written: what is set and added are lines, which nobody looks for before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineRules {
+    /// Every field of that name goes.
+    remove: Box<[HeaderName]>,
+    /// How long these names are: most heads have none of that length, and need not be searched.
+    lengths: NameLengths,
+    /// What is set and added, as it is written.
+    lines: Box<[u8]>,
+}
+
+/// A set of lengths of names; all from 63 on are one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct NameLengths(u64);
+
+impl NameLengths {
+    /// Takes a name's length in.
+    pub(super) fn add(&mut self, name: &HeaderName) {
+        self.0 |= 1 << name.as_str().len().min(63);
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl LineRules {
+    /// What these rules come to.
+    #[must_use]
+    pub fn of(rules: &FieldRules) -> Self {
+        let remove: Box<[_]> = rules.remove.iter().chain(rules.set.iter().map(|(name, _)| name)).cloned().collect();
+        let mut lengths = NameLengths::default();
+        remove.iter().for_each(|name| lengths.add(name));
+        let mut lines = Vec::new();
+        for (name, value) in rules.set.iter().chain(&rules.add) {
+            lines.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        Self { remove, lengths, lines: lines.into() }
+    }
+
+    /// Removes what goes, and what the lines replace, from fields whose names are so long.
+    pub(super) fn strip(&self, fields: &mut HeaderMap, lengths: NameLengths) {
+        if self.lengths.meets(lengths) {
+            for name in &self.remove {
+                fields.remove(name);
+            }
+        }
+    }
+
+    /// Whole lines to be written beside the fields.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+}
+
 impl Rules {
     /// Of a table that passed its check, so that nothing of it is left out.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
         Self {
             trusted: policy.listener.trusted_peers.iter().filter_map(|network| network.parse().ok()).collect(),
-            request: FieldRules::of(&policy.headers.request),
+            request: LineRules::of(&FieldRules::of(&policy.headers.request)),
             response: FieldRules::of(&policy.headers.response),
             max_body: policy.limits.request_body_bytes,
         }

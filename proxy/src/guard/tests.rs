@@ -54,7 +54,12 @@ fn with<'a>(fields: &'a [(&'a str, &'a str)]) -> Case<'a> {
 
 /// All fields of a head as it goes out.
 fn written(head: &Head) -> HeaderMap {
-    let mut lines = Vec::new();
+    written_beside(head, &[])
+}
+
+/// All fields of a head that goes out beside lines of the pool.
+fn written_beside(head: &Head, lines: &[u8]) -> HeaderMap {
+    let mut lines = lines.to_vec();
     head.write_more(&mut lines);
     let mut fields = head.fields().clone();
     for line in std::str::from_utf8(&lines).expect("text").split_terminator("\r\n") {
@@ -321,12 +326,14 @@ fn rules_of_the_pool_change_heads() {
         set: Box::new([(name("x-env"), value("prod"))]),
         add: Box::new([(name("x-tag"), value("b"))]),
     };
-    let rules = Rules { request, ..Rules::default() };
+    let request = super::LineRules::of(&request);
+    let rules = Rules { request: request.clone(), ..Rules::default() };
     let fields = [("host", "a"), ("x-debug", "1"), ("x-debug", "2"), ("x-env", "dev"), ("x-tag", "a")];
     let head = Case { rules, ..with(&fields) }.passes();
-    assert_eq!(values(&written(&head), "x-debug"), [""; 0]);
-    assert_eq!(values(&written(&head), "x-env"), ["prod"]);
-    assert_eq!(values(&written(&head), "x-tag"), ["a", "b"]);
+    let written = written_beside(&head, request.lines());
+    assert_eq!(values(&written, "x-debug"), [""; 0]);
+    assert_eq!(values(&written, "x-env"), ["prod"]);
+    assert_eq!(values(&written, "x-tag"), ["a", "b"]);
 }
 
 proptest::proptest! {

@@ -72,7 +72,7 @@ where
 {
     connection.requests += 1;
     let mut step = Step { broken: None, wait: None };
-    let mut reader = HeadReader::new(means.buffers.take_read(), asked);
+    let mut reader = HeadReader::new(means.buffers.take_read(), means.buffers.take_fields(), asked);
     let answered = poll_fn(|cx| step.poll(cx, connection, outbound, &mut reader, means)).await;
     means.buffers.give_read(reader.into_buffer());
     let (head, behind) = answered?;

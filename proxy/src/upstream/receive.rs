@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::Frame;
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
@@ -45,6 +46,8 @@ pub(crate) enum ReadHeadError {
 #[derive(Debug)]
 pub(super) struct HeadReader {
     buffer: BytesMut,
+    /// Empty: for those of the head.
+    fields: HeaderMap,
     asked: Asked,
     /// Whether a byte has come.
     begun: bool,
@@ -52,8 +55,8 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    pub(super) fn new(buffer: BytesMut, asked: Asked) -> Self {
-        Self { buffer, asked, begun: false, informational: 0 }
+    pub(super) fn new(buffer: BytesMut, fields: HeaderMap, asked: Asked) -> Self {
+        Self { buffer, fields, asked, begun: false, informational: 0 }
     }
 
     /// The buffer, which is empty once the head is there.
@@ -93,7 +96,7 @@ impl HeadReader {
     fn parse(&mut self) -> Result<Option<(ResponseHead, Bytes)>, ReadHeadError> {
         let mut bytes = self.buffer.split().freeze();
         while !bytes.is_empty() {
-            let Some((head, end)) = parse_response(&bytes, self.asked)? else {
+            let Some((head, end)) = parse_response(&bytes, self.asked, &mut self.fields)? else {
                 self.buffer.extend_from_slice(&bytes);
                 return Ok(None);
             };
