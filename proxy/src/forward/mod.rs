@@ -40,8 +40,14 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client by its address and the one that it connected to.
-    pub(crate) fn new(pool: usize, peer: IpAddr, local: std::net::SocketAddr, pace: Rc<Pace>) -> Self {
-        Self { pool, origin: Origin::new(peer, local), reset: Rc::default(), pace }
+    pub(crate) fn new(
+        pool: usize,
+        peer: IpAddr,
+        local: std::net::SocketAddr,
+        pace: Rc<Pace>,
+        reset: Rc<Cell<bool>>,
+    ) -> Self {
+        Self { pool, origin: Origin::new(peer, local), reset, pace }
     }
 }
 

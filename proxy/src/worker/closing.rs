@@ -8,6 +8,8 @@ use tokio::{
     time::timeout,
 };
 
+use super::stream::ClientStream;
+
 /// What is still read of a client that was answered already, and for how long: what nobody reads turns the end into a reset,
 /// which may overtake the answer.
 const MAX_DRAINED_BYTES: u64 = 64 * 1024;
@@ -26,7 +28,7 @@ const NOT_HTTP_2: &[u8] =
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// All is said and read.
+    /// All is said, and read as far as it is here.
     Clean,
     /// All is said, but not all is read.
     Unread,
@@ -37,13 +39,14 @@ pub(super) enum Ending {
 }
 
 /// Ends a connection.
-pub(super) async fn close(stream: &mut TcpStream, ending: Ending) {
+pub(super) async fn close(stream: &mut ClientStream, ending: Ending) {
     let last_words = match ending {
-        Ending::Clean => return, // the system says the end when the socket is dropped
-        Ending::Unread => &[],
+        Ending::Clean if !stream.has_more().await => return, // the system says the end when the socket is dropped
+        Ending::Clean | Ending::Unread => &[],
         Ending::TooSlow => TOO_SLOW,
         Ending::Http2 => NOT_HTTP_2,
     };
+    let stream = &mut stream.stream;
     let _ = stream.try_write(last_words); // a socket that takes so little no more has a client that is gone
     // On the heap: few connections end so, and none should have the space for it all its life.
     Box::pin(drain(stream)).await;

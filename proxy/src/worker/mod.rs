@@ -6,6 +6,8 @@ mod closing;
 mod connection;
 mod listener;
 mod pace;
+mod resting;
+mod serving;
 mod stream;
 
 pub(crate) use listener::bind;
@@ -37,6 +39,8 @@ use clients::Clients;
 /// Clients, and idle upstream connections, are looked at every so many ticks; the limit of the latter is 4 s.
 const SWEEP_TICKS: u32 = 5;
 const _: () = assert!(pace::TICK.as_millis() == TICK.as_millis() * SWEEP_TICKS as u128);
+/// Enough for nearly every head; what does not fit is read where it is parsed.
+const SCRATCH_BYTES: usize = 8 * 1024;
 /// Connections passed to a worker that it has not taken up yet; above it the acceptor keeps them.
 const HANDED_OVER: usize = 256;
 
@@ -65,6 +69,8 @@ pub(crate) struct Worker {
     pub(crate) buffers: Buffers,
     pub(crate) waits: Waits,
     clients: Clients,
+    /// For the first bytes of a client that was at rest.
+    scratch: RefCell<Box<[u8]>>,
     /// How far the process is with ending, for everybody on this thread.
     reached: Cell<Stage>,
     /// As of [`Shared`], but this worker's own, for its listeners to wait for.
@@ -125,6 +131,7 @@ impl Worker {
             buffers: Buffers::default(),
             waits: Waits::new(start),
             clients: Clients::default(),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             reached: Cell::new(reached),
             stage,
             told,
@@ -173,7 +180,7 @@ impl Worker {
     fn reach(&self, stage: Stage) {
         self.reached.set(stage);
         self.told.send_replace(stage);
-        self.clients.wake_all();
+        self.clients.call_all();
     }
 
     /// Whether the process is that far with ending.

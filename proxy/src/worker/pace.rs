@@ -84,6 +84,12 @@ pub(crate) struct Pace {
     /// Bytes of the body in hand.
     received: Cell<u64>,
     retires: u32,
+    /// Whether the connection holds nothing but its socket.
+    is_lean: Cell<bool>,
+    /// Whether it is to rest as soon as it can.
+    must_rest: Cell<bool>,
+    /// Whether the connection's task has something to look at, besides its socket.
+    is_called: Cell<bool>,
     /// Of the connection's task, which stays the same.
     waker: RefCell<Option<Waker>>,
     /// Of whoever waits for the body.
@@ -108,6 +114,9 @@ impl Pace {
             requests: Cell::default(),
             first_byte: Cell::default(),
             received: Cell::default(),
+            is_lean: Cell::new(true),
+            must_rest: Cell::default(),
+            is_called: Cell::default(),
             waker: RefCell::default(),
             body: RefCell::default(),
         }
@@ -136,6 +145,41 @@ impl Pace {
     /// Whether the connection served so many requests, or for so long, that another one should follow.
     pub(crate) fn is_worn(&self) -> bool {
         self.requests.get() >= MAX_REQUESTS || self.clock.now() >= self.retires
+    }
+
+    /// Whether nothing is under way.
+    pub(super) fn is_resting(&self) -> bool {
+        self.phase() == Phase::Idle && !self.is_sending() && !self.is_body_wanted.get()
+    }
+
+    /// Whether that is so for a whole tick: then nobody who asks one thing after the other is about to ask. Or whether others
+    /// need the room.
+    pub(super) fn has_rested(&self) -> bool {
+        self.is_resting() && (self.must_rest.get() || self.deadline.get() < self.clock.now() + IDLE)
+    }
+
+    /// Lets it rest as soon as it can.
+    pub(super) fn make_rest(&self) {
+        if !self.is_lean() {
+            self.must_rest.set(true);
+            self.call();
+        }
+    }
+
+    /// How many requests there were.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.get()
+    }
+
+    /// Whether the connection holds nothing but its socket.
+    pub(super) fn is_lean(&self) -> bool {
+        self.is_lean.get()
+    }
+
+    /// Whether the connection holds nothing but its socket, and need not be told to give anything up.
+    pub(super) fn set_lean(&self, lean: bool) {
+        self.is_lean.set(lean);
+        self.must_rest.set(false);
     }
 
     /// Bytes came.
@@ -271,12 +315,14 @@ impl Pace {
         self.deadline.set(self.clock.now() + limit + 1); // the tick that has begun is not a whole one
     }
 
-    /// The connection's task, to be woken when patience is over.
+    /// The connection's task, to be woken when it is called.
     pub(super) fn set_waker(&self, waker: &Waker) {
-        let mut known = self.waker.borrow_mut();
-        if known.is_none() {
-            *known = Some(waker.clone());
-        }
+        *self.waker.borrow_mut() = Some(waker.clone());
+    }
+
+    /// Whether the connection's task was called since this was asked last. It is woken when it is.
+    pub(super) fn take_call(&self) -> bool {
+        self.is_called.replace(false)
     }
 
     /// Looks at the clock.
@@ -284,12 +330,15 @@ impl Pace {
         if self.deadline.get() <= self.clock.now() {
             self.deadline.set(NEVER);
             self.is_over.set(true);
-            self.wake();
+            self.call();
+        } else if !self.is_lean.get() && self.has_rested() {
+            self.call();
         }
     }
 
-    /// Wakes the connection, and whoever waits for its client's body.
-    pub(super) fn wake(&self) {
+    /// Wakes the connection to look at more than its socket, and whoever waits for its client's body.
+    pub(super) fn call(&self) {
+        self.is_called.set(true);
         for waker in [&self.waker, &self.body] {
             if let Some(waker) = &*waker.borrow() {
                 waker.wake_by_ref();

@@ -19,6 +19,7 @@ mod mixed;
 mod mount;
 mod namespace;
 mod pace;
+mod parking;
 mod pool;
 mod ports;
 mod proxy;

@@ -138,6 +138,49 @@ async fn nothing_is_read_after_a_refusal() {
     recorder.holds(&[(&closing, 200, &["GET / HTTP/1.1"], Then::Closed)]).await;
 }
 
+/// What nobody reads turns an end into a reset, which may overtake the answer.
+#[tokio::test]
+async fn much_that_follows_a_refusal_does_not_cost_the_client_the_answer() {
+    let recorder = Recorder::start(|pool| pool).await;
+    let many = GET.repeat(50_000 / GET.len());
+    for _ in 0..10 {
+        let twice = format!("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n{many}");
+        recorder.holds(&[(&twice, 400, &[], Then::Closed)]).await;
+        let unreadable = format!("GET / HTTP/1.1\r\nHost : a\r\n\r\n{many}");
+        recorder.holds(&[(&unreadable, 400, &[], Then::Closed)]).await;
+        let closing = format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n{many}");
+        recorder.holds(&[(&closing, 200, &["GET / HTTP/1.1"], Then::Closed)]).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_even_be_read_is_counted() {
+    let recorder = Recorder::start(|pool| pool).await;
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Long: {}\r\n\r\n", "x".repeat(40 << 10));
+    let target = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(66_000));
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut count = 0;
+    for (bad, expected) in [
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
+        ("G@T\x01 / HTTP/1.1\r\n\r\n", 400),
+        (&long, 431),
+        (&target, 431),
+        (preface, 400),
+    ] {
+        let mut client = recorder.proxy.connect().await;
+        let _ = client.try_send(bad.as_bytes()).await; // it may be refused before it is all here
+        assert_eq!(status(&client.head().await.unwrap()), expected, "{bad:.40}");
+        count += 1;
+        recorder.proxy.reaches("evenkeel_failed_requests_total", &["reason=\"DPE\""], count).await;
+    }
+    // Whoever leaves in the middle of a head asked nothing.
+    let mut client = recorder.proxy.connect().await;
+    client.send("GET / HT").await;
+    drop(client);
+    recorder.proxy.reaches("evenkeel_connections_active", &[], 0).await;
+    assert_eq!(recorder.proxy.metric("evenkeel_failed_requests_total", &[]).await, count);
+}
+
 /// Nothing more for a minute and longer: `EVENKEEL_LONG_TESTS=1` runs what takes so long.
 #[tokio::test]
 async fn a_body_has_sixty_seconds_between_two_pieces_and_an_idle_client_75() {
@@ -155,13 +198,19 @@ async fn a_body_has_sixty_seconds_between_two_pieces_and_an_idle_client_75() {
     .await;
     let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
     let (mut idle, mut slow) = (proxy.connect().await, proxy.connect().await);
+    let mut asked = proxy.connect().await;
     let since = Instant::now();
+    // Answered at once, by us: there is nothing to be asked again.
+    asked.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(status(&asked.answer().await.0), 200);
     slow.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n").await;
     let head = slow.patient_head().await.unwrap();
     assert_eq!((status(&head), field(&head, "evenkeel-reason")), (408, Some("SI")));
     assert!((59..63).contains(&since.elapsed().as_secs()), "{:?}", since.elapsed());
     assert_eq!(told.recv().await, Some(None), "the endpoint sees the connection end");
-    assert_eq!(idle.patient_head().await, None);
+    for client in [&mut idle, &mut asked] {
+        assert_eq!(client.patient_head().await, None);
+    }
     assert!((74..78).contains(&since.elapsed().as_secs()), "{:?}", since.elapsed());
     proxy.settles().await;
 }
