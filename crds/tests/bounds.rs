@@ -4,8 +4,9 @@ use evenkeel_crds::{
     BalancerPool,
     address::Scope,
     api::{
-        Backend, BalancerPoolSpec, ByteSize, ConnectionPool, Endpoint, GepDuration, HeaderField, HeaderFilter,
-        HeaderName, Headers, Limits, Listener, NetworkText, PortRef, Proxy, ProxyMode, ServiceRef, Timeouts,
+        AccessLog, AccessLogMode, Backend, BalancerPoolSpec, ByteSize, ConnectionPool, Endpoint, GepDuration,
+        HeaderField, HeaderFilter, HeaderName, Headers, Limits, Listener, NetworkText, PortRef, Proxy, ProxyMode,
+        ServiceRef, Timeouts,
     },
     translate::{Inputs, Problem, ProblemKind, translate},
 };
@@ -34,6 +35,7 @@ fn pool() -> BalancerPool {
         limits: None,
         connection_pool: None,
         headers: None,
+        access_log: None,
     };
     BalancerPool::new("web", spec)
 }
@@ -275,6 +277,24 @@ fn connection_pools() {
     for text in ["", "0s", "1h1ms", "4"] {
         refuses(text, "spec.connectionPool.idleTimeout", timeout(text));
     }
+}
+
+#[test]
+fn access_logs() {
+    let set = |mode, sample_percent| {
+        move |to: &mut BalancerPool| to.spec.access_log = Some(AccessLog { mode, sample_percent })
+    };
+    let sampled = Some(AccessLogMode::Sampled);
+    for mode in [None, Some(AccessLogMode::Off), Some(AccessLogMode::Errors), sampled, Some(AccessLogMode::All)] {
+        accepts("a mode", set(mode, None));
+    }
+    for percent in [1, 100] {
+        accepts("a percentage", set(sampled, Some(percent)));
+    }
+    for percent in [-1, 0, 101] {
+        refuses("a percentage", "spec.accessLog.samplePercent", set(sampled, Some(percent)));
+    }
+    refuses("nothing is sampled", "spec.accessLog.samplePercent", set(Some(AccessLogMode::All), Some(1)));
 }
 
 #[test]

@@ -214,6 +214,7 @@ fn pool() -> impl Strategy<Value = BalancerPool> {
                 limits: None,
                 connection_pool: None,
                 headers: None,
+                access_log: None,
             };
             let mut pool = BalancerPool::new(&name, spec);
             pool.metadata.generation = Some(generation);

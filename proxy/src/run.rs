@@ -15,6 +15,7 @@ use crate::{
     cli::{PoolName, Run},
     control::{self, Control, Expected, Listeners, PoolControl, Signals, count_panic, lead_out},
     last_good::{self, Keeper},
+    report::{Sender, Writer},
     shared::{Pool, Shared, Stage},
     source::{self, Origin, Seen, Source, Update},
     worker::{self, Command},
@@ -47,7 +48,9 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
 
     let admin = listen_admin(&options.admins()).await?;
     let seed = fastrand::u64(1..);
-    let workers = start_workers(&shared, seed)?;
+    let (log, lines) = Writer::start(Arc::clone(&shared.access_log)).context("the access log cannot be written")?;
+    let workers = start_workers(&shared, seed, &lines)?;
+    drop(lines); // the workers have their own, so that the writer ends with them
     let bind = usable(&options.binds())?;
     let listeners = Listeners::new(bind, workers);
     let control = Rc::new(RefCell::new(Control::new(Arc::clone(&shared), controls, listeners, seed)));
@@ -67,6 +70,8 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
 
     let ending = signals.next().await;
     lead_out(ending, options.drains_for(), &stage, &shared, &mut signals).await;
+    stage.send_replace(Stage::Ended);
+    log.finish().await;
     Ok(())
 }
 
@@ -114,14 +119,14 @@ fn expected(origin: &Origin) -> Expected {
     }
 }
 
-fn start_workers(shared: &Arc<Shared>, seed: u64) -> anyhow::Result<Vec<mpsc::Sender<Command>>> {
+fn start_workers(shared: &Arc<Shared>, seed: u64, lines: &Sender) -> anyhow::Result<Vec<mpsc::Sender<Command>>> {
     let (senders, receivers) = worker::hand_over(shared.threads());
     let mut workers = Vec::new();
     for (index, handed_over) in receivers.into_iter().enumerate() {
         let (commands, obeyed) = mpsc::channel(COMMANDS);
         // Far apart, so that no worker's pool has the seed of another's.
         let seed = seed.wrapping_add(index as u64 * 1_000_003).max(1);
-        worker::start(index, Arc::clone(shared), senders.clone(), handed_over, obeyed, seed)?;
+        worker::start(index, Arc::clone(shared), senders.clone(), handed_over, obeyed, lines.clone(), seed)?;
         workers.push(commands);
     }
     Ok(workers)

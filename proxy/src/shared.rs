@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::{
     balance::{Reason, RetryBudget, View},
     counters::PerThread,
-    report::CLASSES,
+    report::{CLASSES, Counts},
 };
 
 /// How many reasons there are.
@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     max_connections: usize,
     /// Connections that were closed because there were so many.
     refused: AtomicUsize,
+    /// What became of lines of the access log.
+    pub(crate) access_log: Arc<Counts>,
     /// Connections to endpoints, of each worker.
     pub(crate) upstream: PerThread<{ Upstream::ALL }>,
     /// Listeners that workers accept on. Written when one begins and when it is closed.
@@ -90,6 +92,8 @@ pub(crate) enum Stage {
     Refusing,
     /// Closing idle connections, finishing what is under way.
     Finishing,
+    /// Nothing is under way any more, or has no more time: last words.
+    Ended,
 }
 
 impl Pool {
@@ -122,6 +126,7 @@ impl Shared {
             stage,
             max_connections,
             refused: AtomicUsize::new(0),
+            access_log: Arc::default(),
             upstream: PerThread::new(threads),
             connections: (0..threads).map(|_| Count::default()).collect(),
             listeners: AtomicUsize::new(0),

@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub)] // KubeSchema repeats each struct inside a function, where `pub` reaches nobody
 
+mod access_log;
 mod backend;
 mod balancing;
 mod connections;
@@ -20,6 +21,7 @@ mod schema;
 mod status;
 mod timeouts;
 
+pub use access_log::{AccessLog, AccessLogMode};
 pub use backend::{Backend, Endpoint, ServiceRef};
 pub use balancing::{Algorithm, LoadBalancing};
 pub use connections::ConnectionPool;

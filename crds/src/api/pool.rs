@@ -4,7 +4,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, BalancerPoolStatus, ConnectionPool, Headers, Limits, Listener, LoadBalancing, Proxy, Timeouts};
+use super::{
+    AccessLog, Backend, BalancerPoolStatus, ConnectionPool, Headers, Limits, Listener, LoadBalancing, Proxy, Timeouts,
+};
 
 /// How the traffic of one listener is shared among backends.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +99,10 @@ pub struct BalancerPoolSpec {
     /// Which fields of requests and answers are changed on their way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers: Option<Headers>,
+
+    /// Which requests are logged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<AccessLog>,
 }
 
 /// What a listener speaks.

@@ -9,7 +9,7 @@ use crate::{
     address::{self, Scope},
     fields, names,
     network::Network,
-    translate::{MAX_BACKENDS, MAX_IDLE_PER_ENDPOINT, MAX_REQUESTS_PER_CONNECTION, MAX_WEIGHT},
+    translate::{MAX_BACKENDS, MAX_IDLE_PER_ENDPOINT, MAX_REQUESTS_PER_CONNECTION, MAX_SAMPLE_PERCENT, MAX_WEIGHT},
 };
 
 /// The longest wait that a table may ask for.
@@ -62,6 +62,8 @@ impl Policy {
         range(pool.max_idle_per_endpoint.into(), MAX_IDLE_PER_ENDPOINT.into())?;
         range(pool.idle_timeout_ms, MAX_TIMEOUT_MS)?;
         range(pool.max_requests_per_connection.into(), MAX_REQUESTS_PER_CONNECTION.into())?;
+        let percent = self.access_log.sample_percent;
+        ensure((1..=MAX_SAMPLE_PERCENT).contains(&percent), || format!("samplePercent {percent} in accessLog"))?;
         for network in &self.listener.trusted_peers {
             ensure(network.parse::<Network>().is_ok(), || format!("trusted peers {network:?}"))?;
         }

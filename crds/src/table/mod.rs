@@ -14,8 +14,8 @@ pub use endpoints::{EndpointRow, EndpointState, Endpoints};
 pub use fleet::{Fleet, FleetProxy};
 pub use parts::{ENDPOINTS_KEY, FLEET_KEY, MAX_BYTES, MAX_UNPACKED_BYTES, POLICY_KEY, Parts, TableError};
 pub use policy::{
-    BackendPolicy, BackendSource, ConnectionPoolPolicy, FieldsPolicy, HeadersPolicy, LimitsPolicy, ListenerPolicy,
-    LoadBalancingPolicy, Policy, TimeoutsPolicy,
+    AccessLogPolicy, BackendPolicy, BackendSource, ConnectionPoolPolicy, FieldsPolicy, HeadersPolicy, LimitsPolicy,
+    ListenerPolicy, LoadBalancingPolicy, Policy, TimeoutsPolicy,
 };
 pub use version::{KNOWN_REQUIREMENTS, SCHEMA_VERSION, SchemaVersion};
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{SCHEMA_VERSION, SchemaVersion};
 use crate::{
-    api::{Algorithm, PortRef, Protocol},
+    api::{AccessLogMode, Algorithm, PortRef, Protocol},
     names,
 };
 
@@ -49,6 +49,9 @@ pub struct Policy {
     /// Which fields are changed on their way.
     #[serde(default, skip_serializing_if = "HeadersPolicy::is_none")]
     pub headers: HeadersPolicy,
+    /// Which requests are logged.
+    #[serde(default, skip_serializing_if = "AccessLogPolicy::is_off")]
+    pub access_log: AccessLogPolicy,
     /// In the order of the spec.
     pub backends: Vec<BackendPolicy>,
 }
@@ -126,6 +129,28 @@ impl ConnectionPoolPolicy {
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
+    }
+}
+
+/// Which requests are logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccessLogPolicy {
+    /// Which.
+    pub mode: AccessLogMode,
+    /// How many of a hundred, if only some.
+    pub sample_percent: u32,
+}
+
+impl Default for AccessLogPolicy {
+    fn default() -> Self {
+        Self { mode: AccessLogMode::Off, sample_percent: 1 }
+    }
+}
+
+impl AccessLogPolicy {
+    fn is_off(&self) -> bool {
+        self.mode == AccessLogMode::Off
     }
 }
 
@@ -228,6 +253,7 @@ impl Policy {
             connection_pool: ConnectionPoolPolicy::default(),
             limits: LimitsPolicy::default(),
             headers: HeadersPolicy::default(),
+            access_log: AccessLogPolicy::default(),
             backends: Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 //! Pure and total: it cannot fail, it returns what is wrong beside the best table that can be had. The same inputs in
 //! another order give the same table.
 
+mod access_log;
 mod connections;
 mod endpoints;
 mod ports;
@@ -12,6 +13,7 @@ mod traffic;
 
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 
+pub use access_log::MAX_SAMPLE_PERCENT;
 pub use connections::{MAX_IDLE_PER_ENDPOINT, MAX_REQUESTS_PER_CONNECTION};
 pub use problem::{Problem, ProblemKind};
 pub use spec::{MAX_BACKENDS, MAX_ENDPOINTS, MAX_WEIGHT};

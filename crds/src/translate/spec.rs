@@ -47,6 +47,7 @@ pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<P
     }
     super::connections::resolve(spec, &mut policy.connection_pool);
     super::traffic::resolve(spec, &mut policy);
+    super::access_log::resolve(spec, &mut policy.access_log);
     policy.backends = spec.backends.iter().map(backend).collect();
     Ok(policy.written_anew())
 }
@@ -130,6 +131,7 @@ impl Checker<'_> {
         }
         self.connections(spec);
         self.traffic(spec);
+        self.access_log(spec);
     }
 
     /// A port out of every range has its own message.

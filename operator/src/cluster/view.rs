@@ -59,6 +59,7 @@ impl Pool {
             limits: None,
             connection_pool: None,
             headers: None,
+            access_log: None,
         };
         let object = BalancerPool { metadata: invalid.metadata, spec, status: None };
         Self { object, unreadable: Some(invalid.error) }

@@ -19,7 +19,7 @@ mod view;
 pub use budget::RetryBudget;
 pub use outcome::{Outcome, Reason, Side};
 pub use pick::{Context, NoPick, Picked, pick};
-pub use plan::{ConnectionPool, Plan, PlannedBackend, PlannedEndpoint};
+pub use plan::{AccessLog, ConnectionPool, Plan, PlannedBackend, PlannedEndpoint};
 pub use registry::{BackendState, EndpointId, EndpointState, Permit, Registry};
 pub use thread_state::ThreadState;
 pub use view::{Candidates, View};

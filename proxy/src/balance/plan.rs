@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use evenkeel_crds::{
     RoutingTable,
+    api::AccessLogMode,
     table::{EndpointRow, EndpointState as RowState},
 };
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub rules: Rules,
     /// How connections to endpoints are kept.
     pub connection_pool: ConnectionPool,
+    /// Which requests are logged.
+    pub access_log: AccessLog,
     /// How many proxies share the pool's traffic, at least 1.
     pub fleet: u32,
     /// Its backends, in the order of the spec.
@@ -38,6 +41,17 @@ pub struct ConnectionPool {
     pub idle_timeout: Duration,
     /// After so many requests it is closed.
     pub max_requests: u32,
+}
+
+/// Which requests are logged, and under which names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Which.
+    pub mode: AccessLogMode,
+    /// How many of a hundred, if only some.
+    pub sample_percent: u32,
+    /// The pool's names as they stand in a line; they need no escapes.
+    pub names: Box<str>,
 }
 
 /// A backend of a plan.
@@ -86,6 +100,11 @@ impl Plan {
                 max_idle_per_endpoint: policy.connection_pool.max_idle_per_endpoint,
                 idle_timeout: policy.connection_pool.idle_timeout(),
                 max_requests: policy.connection_pool.max_requests_per_connection,
+            },
+            access_log: AccessLog {
+                mode: policy.access_log.mode,
+                sample_percent: policy.access_log.sample_percent,
+                names: format!("\"namespace\":\"{}\",\"pool\":\"{}\"", policy.namespace, policy.pool).into(),
             },
             fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
             backends: backends.collect(),

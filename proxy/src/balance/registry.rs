@@ -39,6 +39,8 @@ pub struct EndpointState {
     pub serial: u64,
     /// Where it listens.
     pub address: SocketAddr,
+    /// The same as text, for metrics and logs.
+    pub name: Box<str>,
     /// In the low bits requests between pick and end, above them all picks ever, of all threads: one write for both. Written by
     /// whoever holds a [`Permit`].
     picks: AtomicU64,
@@ -71,6 +73,12 @@ impl Permit {
     pub fn take(endpoint: Arc<EndpointState>) -> Self {
         endpoint.picks.fetch_add(PICK, Relaxed);
         Self(endpoint)
+    }
+
+    /// Where the place is.
+    #[must_use]
+    pub fn endpoint(&self) -> &EndpointState {
+        &self.0
     }
 }
 
@@ -115,6 +123,7 @@ impl Registry {
             slot,
             serial,
             address: id.address,
+            name: id.address.to_string().into(),
             picks: AtomicU64::new(0),
         })
     }

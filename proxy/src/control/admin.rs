@@ -1,6 +1,12 @@
-//! The admin port: probes, metrics, status.
+//! The admin port: probes, metrics, status, tables.
 
-use std::{cell::RefCell, convert::Infallible, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -9,7 +15,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, time::timeout};
 
-use super::{Control, Status, guests::Guests, metrics};
+use super::{Control, Status, guests::Guests, metrics, tables};
 use crate::shared::Stage;
 
 /// Nobody who asks here needs longer for one connection.
@@ -39,7 +45,7 @@ pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) 
                     if request.uri().path() == "/startupz" {
                         started(control).await;
                     }
-                    Ok::<_, Infallible>(answer(&control.borrow(), &request))
+                    Ok::<_, Infallible>(answer(&control.borrow(), peer.ip(), &request))
                 }
             });
             let mut builder = http1::Builder::new();
@@ -57,7 +63,7 @@ async fn started(control: &Rc<RefCell<Control>>) {
     let _ = timeout(START_WAIT, started.wait_for(|started| *started)).await; // the answer says which
 }
 
-fn answer(control: &Control, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn answer(control: &Control, peer: IpAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
     }
@@ -69,7 +75,8 @@ fn answer(control: &Control, request: &Request<Incoming>) -> Response<Full<Bytes
         },
         "/status" => json(&control.status()),
         "/metrics" => metrics::render(control),
-        _ => text(StatusCode::NOT_FOUND, "there are /startupz, /livez, /readyz, /status and /metrics\n"),
+        "/table" => tables::render(control, peer, request.uri().query()),
+        _ => text(StatusCode::NOT_FOUND, "there are /startupz, /livez, /readyz, /status, /metrics and /table\n"),
     }
 }
 
@@ -90,12 +97,15 @@ impl Control {
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             ready: self.not_ready().is_none(),
+            since: self.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs(),
+            threads: self.shared.threads(),
+            connections: self.shared.connections(),
             pools: self.pools.iter().map(super::PoolControl::status).collect(),
         }
     }
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     of(status, PLAIN, Bytes::from_static(text.as_bytes()))
 }
 

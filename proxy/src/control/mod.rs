@@ -8,12 +8,19 @@ mod pool;
 mod ports;
 mod shutdown;
 mod status;
+mod tables;
 mod taking;
 
 pub(crate) use metrics::count_panic;
 pub(crate) use shutdown::{Signals, lead_out};
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{
     net::TcpListener,
@@ -48,12 +55,23 @@ pub(crate) struct Control {
     /// Whether every pool has served; then for ever. A clash of ports or a bad table of one pool, later on, must not take the
     /// whole pod out of service: its other pools serve, and the application has other things to do than to call this one.
     started: watch::Sender<bool>,
+    /// When the process began.
+    since: SystemTime,
 }
 
 impl Control {
     pub(crate) fn new(shared: Arc<Shared>, pools: Vec<PoolControl>, listeners: Listeners, seed: u64) -> Self {
         let registry = Registry::new(shared.threads());
-        Self { shared, pools, registry, listeners, retired: Vec::new(), seed, started: watch::Sender::new(false) }
+        Self {
+            shared,
+            pools,
+            registry,
+            listeners,
+            retired: Vec::new(),
+            seed,
+            started: watch::Sender::new(false),
+            since: SystemTime::now(),
+        }
     }
 
     /// Puts what a source saw in force, or notes why not; what was in force stays then.

@@ -82,7 +82,8 @@ impl PoolControl {
         self
     }
 
-    fn table(&self) -> Option<&RoutingTable> {
+    /// The table in force.
+    pub(super) fn table(&self) -> Option<&RoutingTable> {
         self.in_force.table.as_ref()
     }
 

@@ -13,6 +13,12 @@ pub struct Status {
     pub version: String,
     /// Whether every pool has served and the proxy is not about to end.
     pub ready: bool,
+    /// Since when it runs, in Unix seconds.
+    pub since: u64,
+    /// Its worker threads.
+    pub threads: usize,
+    /// Its open client connections.
+    pub connections: usize,
     /// Its pools.
     pub pools: Vec<PoolStatus>,
 }

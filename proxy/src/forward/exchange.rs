@@ -2,14 +2,15 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::Response;
+use http::{Method, Response, request::Parts};
+use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::{Client, Fault, ResponseBody, answer};
 use crate::{
-    balance::{BackendState, NoPick, Outcome, Permit, Picked, Reason, View},
+    balance::{AccessLog, BackendState, NoPick, Outcome, Permit, Picked, Reason, View},
     guard::Refusal,
-    report::Ended,
+    report::{End, Ended, Record},
     shared::Pool,
     worker::Worker,
 };
@@ -30,6 +31,10 @@ pub(crate) struct Exchange {
     head: Option<Instant>,
     /// Bytes of the answer's body, as far as they went out.
     sent: u64,
+    attempts: u32,
+    is_head: bool,
+    /// Its line in the access log, if it may have one.
+    record: Option<Record>,
 }
 
 /// nginx's number for a client that left before it was answered.
@@ -49,6 +54,24 @@ impl Exchange {
             attempt: start,
             head: None,
             sent: 0,
+            attempts: 0,
+            is_head: false,
+            record: None,
+        }
+    }
+
+    /// Begins the line in the access log, by what the pool says of that.
+    pub(super) fn begin_line(&mut self, rules: &AccessLog) {
+        let worker = &self.worker;
+        let (chance, buffer) = (|| worker.random(), || worker.buffers.take_written());
+        self.record = worker.log.begin(rules, chance, buffer, self.start, self.client.origin.address());
+    }
+
+    /// Notes what is to be told of the head. `id`: the name that the request gets, if it has none.
+    pub(super) fn note_request(&mut self, parts: &Parts, id: u128) {
+        self.is_head = parts.method == Method::HEAD;
+        if let Some(record) = &mut self.record {
+            record.note_head(parts, id);
         }
     }
 
@@ -57,6 +80,7 @@ impl Exchange {
         self.permit = None;
         let picked = self.worker.pick(self.pool.index, view, tried)?;
         self.permit = Some(Permit::take(Arc::clone(&picked.endpoint)));
+        self.attempts = self.attempts.max(1);
         self.backend = Some(Arc::clone(&picked.backend));
         Ok(picked)
     }
@@ -80,6 +104,7 @@ impl Exchange {
         if allowed {
             self.pool.retries.add(thread, reason.index());
             self.attempt = Instant::now();
+            self.attempts += 1;
         }
         allowed
     }
@@ -106,8 +131,15 @@ impl Exchange {
 
     /// Ends the exchange with an answer of our own.
     pub(super) fn fail(self, status: u16, reason: Reason, detail: &str) -> Response<ResponseBody> {
-        self.end(Outcome::failed(status, reason));
-        answer::failed(status, reason, detail)
+        self.answer(Outcome::failed(status, reason), answer::failed(status, reason, detail))
+    }
+
+    fn answer(mut self, outcome: Outcome, answer: Response<ResponseBody>) -> Response<ResponseBody> {
+        if !self.is_head {
+            self.sent = answer.body().size_hint().lower();
+        }
+        self.end(outcome);
+        answer
     }
 
     /// Ends the exchange with a refusal of what the client sent.
@@ -120,7 +152,8 @@ impl Exchange {
         match fault.refusal() {
             refusal if fault == Fault::Left => {
                 self.leave();
-                answer::failed(refusal.status, refusal.reason, refusal.detail) // for who only closed its sending side
+                // For who only closed its sending side; counted as one that left.
+                answer::failed(refusal.status, refusal.reason, refusal.detail)
             }
             refusal => self.refuse(&refusal),
         }
@@ -128,7 +161,7 @@ impl Exchange {
 }
 
 impl Exchange {
-    fn ended(&self, outcome: &Outcome) -> Ended {
+    fn ended(&self, outcome: Outcome) -> Ended {
         Ended {
             class: outcome.class(),
             duration: Instant::now().duration_since(self.start),
@@ -137,20 +170,45 @@ impl Exchange {
             sent: self.sent,
         }
     }
+
+    fn log(&self, record: Record, outcome: Outcome, ended: &Ended) {
+        let buffer = self.worker.log.end(
+            record,
+            &End {
+                outcome,
+                received: ended.received,
+                sent: ended.sent,
+                duration: ended.duration,
+                ttfb: self.head.map(|head| head.duration_since(self.start)),
+                backend: self.backend.as_ref().map(|backend| &*backend.name),
+                endpoint: self.permit.as_ref().map(Permit::endpoint),
+                attempts: self.attempts,
+            },
+        );
+        self.worker.buffers.give_written(buffer);
+    }
 }
 
 /// Accounts for a request that came to its end before it was one: too slow, or refused by the parser.
 pub(crate) fn report(worker: &Rc<Worker>, client: &Rc<Client>, outcome: Outcome) {
-    Exchange::new(worker, client).end(outcome);
+    let mut exchange = Exchange::new(worker, client);
+    if let Some(view) = exchange.pool.view.load_full() {
+        exchange.begin_line(&view.plan.access_log);
+    }
+    exchange.end(outcome);
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let outcome = self.outcome.unwrap_or(Outcome::failed(CLIENT_CLOSED_REQUEST, Reason::ClientLeft));
         let thread = self.worker.index;
+        let ended = self.ended(outcome);
         match &self.backend {
-            Some(backend) => backend.traffic.count(thread, &self.ended(&outcome)),
+            Some(backend) => backend.traffic.count(thread, &ended),
             None => self.pool.local.add(thread, outcome.class()),
+        }
+        if let Some(record) = self.record.take() {
+            self.log(record, outcome, &ended);
         }
         if let Some(reason) = outcome.reason {
             self.pool.failures.add(thread, reason.index());

@@ -62,13 +62,18 @@ pub(crate) enum Admitted {
 
 /// Looks at a request. Not part of the future that answers it, which would have space for what came, all its life.
 pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Admitted {
-    let exchange = Exchange::new(worker, client);
+    let mut exchange = Exchange::new(worker, client);
     let view = exchange.pool.view.load_full();
     let (parts, incoming) = request.into_parts();
+    let id = worker.random();
+    if let Some(view) = &view {
+        exchange.begin_line(&view.plan.access_log);
+    }
+    exchange.note_request(&parts, id);
     let reset = (parts.version < Version::HTTP_11).then(|| Rc::clone(&client.reset));
     let none = Rules::default();
     let rules = view.as_ref().map_or(&none, |view| &view.plan.rules);
-    match (Head::check(parts, &Context { origin: &client.origin, rules, id: worker.random() }), view) {
+    match (Head::check(parts, &Context { origin: &client.origin, rules, id }), view) {
         (Err(refusal), view) => answered(view.as_deref(), exchange.refuse(&refusal)),
         (Ok(Passage::Here), view) => {
             client.pace.leave_body();

@@ -46,6 +46,11 @@ impl Origin {
             local: value(local.to_string()),
         }
     }
+
+    /// The client's address as text.
+    pub(crate) fn address(&self) -> &str {
+        self.address.to_str().unwrap_or_default()
+    }
 }
 
 /// What is said besides the fields: written as it goes out, since nobody looks for it before.

@@ -30,6 +30,7 @@ use tokio::{
 
 use crate::{
     balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
+    report::{Log, Sender},
     shared::{ConnectionGuard, Shared, Stage, Upstream},
     upstream::{Buffers, Idle, begin_turn},
     waits::{TICK, Waits},
@@ -68,6 +69,7 @@ pub(crate) struct Worker {
     pub(crate) idle: Idle,
     pub(crate) buffers: Buffers,
     pub(crate) waits: Waits,
+    pub(crate) log: Log,
     clients: Clients,
     /// For the first bytes of a client that was at rest.
     scratch: RefCell<Box<[u8]>>,
@@ -98,6 +100,7 @@ pub(crate) fn start(
     others: Box<[mpsc::Sender<HandedOver>]>,
     handed_over: mpsc::Receiver<HandedOver>,
     commands: mpsc::Receiver<Command>,
+    lines: Sender,
     seed: u64,
 ) -> io::Result<()> {
     let (started, starts) = std::sync::mpsc::sync_channel(1);
@@ -110,7 +113,7 @@ pub(crate) fn start(
         match runtime {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
-                runtime.block_on(Rc::new(Worker::new(index, shared, others, seed)).run(handed_over, commands));
+                runtime.block_on(Rc::new(Worker::new(index, shared, others, lines, seed)).run(handed_over, commands));
             }
             Err(error) => drop(started.send(Err(error))),
         }
@@ -119,7 +122,13 @@ pub(crate) fn start(
 }
 
 impl Worker {
-    fn new(index: usize, shared: Arc<Shared>, others: Box<[mpsc::Sender<HandedOver>]>, seed: u64) -> Self {
+    fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        others: Box<[mpsc::Sender<HandedOver>]>,
+        lines: Sender,
+        seed: u64,
+    ) -> Self {
         let turns = shared.pools.iter().map(|pool| RefCell::new(ThreadState::new(seed + pool.index as u64))).collect();
         let random = RefCell::new(fastrand::Rng::new());
         let reached = *shared.stage.borrow();
@@ -130,6 +139,7 @@ impl Worker {
             idle: Idle::new(shared.threads()),
             buffers: Buffers::default(),
             waits: Waits::new(start),
+            log: Log::new(lines, Arc::clone(&shared.access_log)),
             clients: Clients::default(),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             reached: Cell::new(reached),
@@ -165,6 +175,7 @@ impl Worker {
     fn tick(&self, count: u32) {
         let now = Instant::now(); // not when the tick was due: the thread may have been busy
         self.waits.tick(now);
+        self.log.tick(now);
         for pool in &self.shared.pools {
             if let Some(view) = &*pool.view.load() {
                 self.prepare(pool.index, view);
@@ -181,6 +192,9 @@ impl Worker {
         self.reached.set(stage);
         self.told.send_replace(stage);
         self.clients.call_all();
+        if stage == Stage::Ended {
+            self.log.finish();
+        }
     }
 
     /// Whether the process is that far with ending.

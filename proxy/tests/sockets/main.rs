@@ -1,6 +1,8 @@
 //! The real proxy over real sockets: what clients get, what endpoints see, what is counted.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, their helpers included")]
 
+mod access_log;
+mod admin;
 mod answers;
 mod api;
 mod bodies;

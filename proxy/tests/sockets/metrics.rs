@@ -185,12 +185,12 @@ fn families(text: &str) -> BTreeMap<String, Family> {
             let [word, name, rest] = meta.splitn(3, ' ').collect::<Vec<_>>().try_into().unwrap();
             let family = families.entry(name.to_owned()).or_default();
             match word {
-                "HELP" => family.help = rest.to_owned(),
-                "TYPE" => family.kind = rest.to_owned(),
-                "UNIT" => family.unit = rest.to_owned(),
+                "HELP" => family.help = rest.into(),
+                "TYPE" => family.kind = rest.into(),
+                "UNIT" => family.unit = rest.into(),
                 other => panic!("{other} in {line}"),
             }
-            current = name.to_owned();
+            current = name.into();
             continue;
         }
         let (key, value) = line.rsplit_once(' ').unwrap();

@@ -60,6 +60,23 @@ impl Proxy {
         Self::launch(limited, own_address(), pool.port, folder, arguments).await
     }
 
+    /// On one pool, with standard output going to a file.
+    pub(crate) async fn writing_to(pool: &Pool, file: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = write(&folder, &[pool]);
+        let mut shell = Command::new("/bin/sh");
+        let proxy = command();
+        let program = proxy.get_program();
+        shell
+            .env_clear()
+            .env("OUT", file)
+            .args(["-c", r#"exec "$0" "$@" > "$OUT""#])
+            .arg(program)
+            .args(proxy.get_args());
+        let arguments = sources.iter().map(String::as_str).chain(["--threads", "2"]);
+        Self::launch(shell, own_address(), pool.port, folder, arguments).await
+    }
+
     async fn launch<'a>(
         mut command: Command,
         ip: Ipv4Addr,
@@ -143,6 +160,18 @@ impl Proxy {
     /// What it logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.process.stderr().so_far()
+    }
+
+    /// What it printed so far.
+    pub(crate) fn printed(&self) -> Vec<String> {
+        self.process.stdout().so_far()
+    }
+
+    /// Waits for so many lines of the access log, and takes them apart.
+    pub(crate) async fn access_log(&self, lines: usize) -> Vec<serde_json::Value> {
+        until("the lines are there", async || self.process.stdout().so_far().len() >= lines).await;
+        let lines = self.process.stdout().so_far();
+        lines.iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
     }
 
     /// Waits for its end.

@@ -25,7 +25,7 @@ const MAX_ENDPOINTS: usize = 50;
 /// What became of requests.
 #[derive(Default)]
 pub(super) struct Requests {
-    requests: Family<OfCode, Counter>,
+    ended: Family<OfCode, Counter>,
     durations: Family<OfBackend, Histogram>,
     headers: Family<OfBackend, Histogram>,
     received: Family<OfBackend, Counter>,
@@ -61,12 +61,12 @@ impl Requests {
 
     fn codes(&self, labels: &OfBackend, count: impl Fn(usize) -> u64) {
         for (class, code) in CODES.into_iter().enumerate() {
-            self.requests.get_or_create(&labels.code(code)).inc_by(count(class));
+            self.ended.get_or_create(&labels.code(code)).inc_by(count(class));
         }
     }
 
     pub(super) fn register(self, to: &mut Registry) {
-        to.register("requests", "Requests by class of status; none: the client left", self.requests);
+        to.register("requests", "Requests by class of status; none: the client left", self.ended);
         to.register_with_unit(
             "request_duration",
             "From a request's first byte to the end of its answer, if an endpoint was picked for it",

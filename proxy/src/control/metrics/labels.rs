@@ -81,6 +81,6 @@ impl OfBackend {
 
     pub(super) fn endpoint(&self, endpoint: &EndpointState) -> OfEndpoint {
         let Self { namespace, pool, backend } = self.clone();
-        OfEndpoint { namespace, pool, backend, endpoint: endpoint.address.to_string() }
+        OfEndpoint { namespace, pool, backend, endpoint: endpoint.name.to_string() }
     }
 }

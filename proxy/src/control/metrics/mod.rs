@@ -63,6 +63,8 @@ fn process(shared: &Shared, registry: &mut Registry) {
         ("connections", "Client connections accepted", number(shared.connections_ever())),
         ("connections_refused", "Client connections closed at once: there were too many", number(shared.refused())),
         ("upstream_connections", "Connections made to endpoints", made),
+        ("access_log_lines", "Lines of the access log that were written", shared.access_log.written()),
+        ("access_log_dropped", "Lines lost: nobody read them fast enough, or at all", shared.access_log.dropped()),
         ("panics", "Tasks that ended by a panic: each is a bug", PANICS.load(Relaxed)),
     ] {
         registry.register(name, help, counter(count));

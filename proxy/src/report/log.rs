@@ -1,0 +1,150 @@
+//! A thread's end of the access log: lines gather in a buffer of its own, which goes to the writer when it is full, or with
+//! the next tick. When the writer does not keep up lines are lost and counted; a request never waits for its line.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::{Arc, mpsc::TrySendError},
+};
+
+use evenkeel_crds::api::AccessLogMode;
+use http::request::Parts;
+use tokio::time::Instant;
+
+use super::{
+    line::{self, End},
+    wall::Wall,
+    writer::{Batch, Counts, Sender},
+};
+use crate::balance::{AccessLog, Outcome};
+
+/// From here on a buffer goes to the writer: fifty lines or so for one passing, and no more than two pages of a pipe at once.
+const FULL_BYTES: usize = 16 * 1024;
+/// A line is shorter than this, but for what clients make long.
+const ROOM_BYTES: usize = 1024;
+/// The least status of an endpoint's own answer that is an error.
+const ERROR: u16 = 500;
+
+/// A thread's access log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    buffer: RefCell<Vec<u8>>,
+    lines: Cell<u64>,
+    wall: Wall,
+    to: RefCell<Option<Sender>>,
+    counts: Arc<Counts>,
+}
+
+/// A line that has begun.
+#[derive(Debug)]
+pub(crate) struct Record {
+    line: Vec<u8>,
+    /// Whether it is written also of a request that ends well.
+    always: bool,
+}
+
+impl Log {
+    /// A log that goes to the writer behind `to`.
+    pub(crate) fn new(to: Sender, counts: Arc<Counts>) -> Self {
+        Self {
+            buffer: RefCell::default(),
+            lines: Cell::default(),
+            wall: Wall::new(),
+            to: RefCell::new(Some(to)),
+            counts,
+        }
+    }
+
+    /// Begins a line in an empty buffer, if there may be one for this request. `chance` is a random number.
+    pub(crate) fn begin(
+        &self,
+        rules: &AccessLog,
+        chance: impl FnOnce() -> u128,
+        buffer: impl FnOnce() -> Vec<u8>,
+        start: Instant,
+        client: &str,
+    ) -> Option<Record> {
+        let always = match rules.mode {
+            AccessLogMode::Off => return None,
+            AccessLogMode::Errors => false,
+            AccessLogMode::Sampled => chance() % 100 < rules.sample_percent.into(),
+            AccessLogMode::All => true,
+        };
+        let mut line = buffer();
+        line.reserve(ROOM_BYTES);
+        line.extend_from_slice(b"{\"ts\":\"");
+        self.wall.write(&mut line, start);
+        line.extend_from_slice(b"\",");
+        line.extend_from_slice(rules.names.as_bytes());
+        line.extend_from_slice(b",\"client\":\"");
+        line.extend_from_slice(client.as_bytes());
+        line.push(b'"');
+        Some(Record { line, always })
+    }
+
+    /// Ends a line, and gives its buffer back.
+    pub(crate) fn end(&self, record: Record, end: &End<'_>) -> Vec<u8> {
+        let Record { mut line, always } = record;
+        if always || is_error(end.outcome) {
+            line::end(&mut line, end);
+            self.push(&line);
+        }
+        line
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut buffer = self.buffer.borrow_mut();
+        if buffer.capacity() == 0 {
+            buffer.reserve(FULL_BYTES + ROOM_BYTES);
+        }
+        buffer.extend_from_slice(line);
+        self.lines.set(self.lines.get() + 1);
+        if buffer.len() >= FULL_BYTES {
+            drop(buffer);
+            self.flush();
+        }
+    }
+
+    /// Looks at the clock, and passes on what there is.
+    pub(crate) fn tick(&self, now: Instant) {
+        self.wall.adjust(now);
+        self.flush();
+    }
+
+    fn flush(&self) {
+        if let Some((batch, to)) = self.take().zip(self.to.borrow().as_ref())
+            && let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = to.try_send(batch)
+        {
+            self.counts.drop_lines(batch.lines);
+            let mut buffer = batch.bytes;
+            buffer.clear();
+            self.buffer.replace(buffer);
+        }
+    }
+
+    /// Passes the last lines on. Waits for the writer if it must: nothing else is to be done on this thread.
+    pub(crate) fn finish(&self) {
+        if let Some(to) = self.to.take()
+            && let Some(batch) = self.take()
+            && let Err(error) = to.send(batch)
+        {
+            self.counts.drop_lines(error.0.lines);
+        }
+    }
+
+    fn take(&self) -> Option<Batch> {
+        let lines = self.lines.take();
+        (lines > 0).then(|| Batch { bytes: self.buffer.take(), lines })
+    }
+}
+
+impl Record {
+    /// Adds what a head says. `id`: the name that the request gets, if it has none.
+    pub(crate) fn note_head(&mut self, parts: &Parts, id: u128) {
+        line::head(&mut self.line, parts, id);
+    }
+}
+
+/// Whether somebody who looks for what went wrong wants to know of it.
+fn is_error(outcome: Outcome) -> bool {
+    outcome.reason.is_some() || outcome.status >= ERROR
+}
