@@ -3,7 +3,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What Envoy advises for an edge; others want to be told.
+/// What Envoy advises for an edge; who wants another number says so.
 const MAX_CONNECTIONS: u64 = 10_000;
 /// For listeners, the admin port, tables, the log, and idle connections to endpoints.
 const RESERVED: u64 = 512;
@@ -20,19 +20,31 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// Asks the system for as many descriptors as it gives without a privilege.
-    pub(crate) fn claim() -> Self {
+    /// Asks the system for as many descriptors as it gives without a privilege, to serve so many clients, if it was said.
+    pub(crate) fn claim(wanted: Option<u32>) -> Self {
         let limit = getrlimit(Resource::Nofile);
-        let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        let raised = setrlimit(Resource::Nofile, wanted).inspect_err(|error| {
+        let highest = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let raised = setrlimit(Resource::Nofile, highest).inspect_err(|error| {
             tracing::warn!(%error, "the limit of descriptors cannot be raised");
         });
-        Self::of(if raised.is_ok() { limit.maximum } else { limit.current })
+        let capacity = Self::of(if raised.is_ok() { limit.maximum } else { limit.current }, wanted);
+        if let Some(wanted) = wanted.filter(|wanted| capacity.connections < *wanted as usize) {
+            let needed = u64::from(wanted) * 2 + RESERVED;
+            let Self { descriptors, connections } = capacity;
+            tracing::warn!(
+                wanted,
+                connections,
+                descriptors,
+                "fewer connections than --max-connections says: give the process {needed} descriptors (ulimit -n)"
+            );
+        }
+        capacity
     }
 
-    fn of(descriptors: Option<u64>) -> Self {
-        let half = descriptors.map_or(MAX_CONNECTIONS, |all| all.saturating_sub(RESERVED) / 2);
-        let connections = half.clamp(LEAST, MAX_CONNECTIONS);
+    fn of(descriptors: Option<u64>, wanted: Option<u32>) -> Self {
+        let most = wanted.map_or(MAX_CONNECTIONS, u64::from);
+        let half = descriptors.map_or(most, |all| (all.saturating_sub(RESERVED) / 2).max(LEAST));
+        let connections = half.min(most);
         Self { descriptors, connections: usize::try_from(connections).unwrap_or(usize::MAX) }
     }
 }
@@ -52,7 +64,21 @@ mod tests {
             (Some(513), 16),
             (Some(0), 16),
         ] {
-            assert_eq!(Capacity::of(descriptors), Capacity { descriptors, connections }, "{descriptors:?}");
+            assert_eq!(Capacity::of(descriptors, None), Capacity { descriptors, connections }, "{descriptors:?}");
+        }
+    }
+
+    #[test]
+    fn as_many_as_are_wanted_but_not_more_than_descriptors_allow() {
+        for (descriptors, wanted, connections) in [
+            (None, 100_000, 100_000),
+            (Some(1 << 20), 100_000, 100_000),
+            (Some(20_512), 100_000, 10_000),
+            (Some(20_512), 8_000, 8_000),
+            (Some(0), 100, 16),
+            (Some(0), 1, 1),
+        ] {
+            assert_eq!(Capacity::of(descriptors, Some(wanted)).connections, connections, "{descriptors:?}, {wanted}");
         }
     }
 }

@@ -21,6 +21,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub enum Command {
     /// Serve the traffic of pools until SIGTERM or SIGINT.
     Run(Run),
@@ -70,6 +71,11 @@ pub struct Run {
     /// core, at most 4.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
+
+    /// So many clients may be connected; one more is closed at once, and counted. Each needs two descriptors. Default: 10000, or
+    /// half of the descriptors above 512 if that is less.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: Option<u32>,
 
     /// What SIGTERM waits for. Default: application with --sidecar, else clients.
     #[arg(long, value_enum, value_name = "WHOM")]

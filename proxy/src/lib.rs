@@ -20,6 +20,7 @@ mod forward;
 pub mod fuzzing;
 pub mod guard;
 mod last_good;
+mod mishap;
 mod report;
 pub mod run;
 mod shared;

@@ -43,7 +43,7 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
     let (controls, first) = pools(options, &origins).await;
     let (stage, stages) = watch::channel(Stage::Serving);
     let pools = (0..origins.len()).map(|index| Arc::new(Pool::new(index, threads))).collect();
-    let capacity = Capacity::claim();
+    let capacity = Capacity::claim(options.max_connections);
     let shared = Arc::new(Shared::new(pools, threads, capacity.connections, stages));
 
     let admin = listen_admin(&options.admins()).await?;

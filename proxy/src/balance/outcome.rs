@@ -51,11 +51,13 @@ pub enum Reason {
     SlowClient,
     /// We have no descriptor, port or memory left. Envoy's flag of its overload manager.
     ProxyExhausted,
+    /// A bug of ours ended the request: see `evenkeel_panics_total`.
+    InternalError,
 }
 
 impl Reason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoHealthyUpstream,
         Self::ConnectFailed,
         Self::ConnectTimeout,
@@ -67,6 +69,7 @@ impl Reason {
         Self::BadRequest,
         Self::SlowClient,
         Self::ProxyExhausted,
+        Self::InternalError,
     ];
 
     /// The place in [`Reason::ALL`].
@@ -90,6 +93,7 @@ impl Reason {
             Self::BadRequest => "DPE",
             Self::SlowClient => "SI",
             Self::ProxyExhausted => "OM",
+            Self::InternalError => "IE",
         }
     }
 
@@ -97,7 +101,7 @@ impl Reason {
     #[must_use]
     pub fn side(self) -> Side {
         match self {
-            Self::NoHealthyUpstream | Self::NoTable | Self::ProxyExhausted => Side::Proxy,
+            Self::NoHealthyUpstream | Self::NoTable | Self::ProxyExhausted | Self::InternalError => Side::Proxy,
             Self::ClientLeft | Self::BadRequest | Self::SlowClient => Side::Client,
             _ => Side::Upstream,
         }

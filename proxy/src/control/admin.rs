@@ -15,7 +15,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, time::timeout};
 
-use super::{Control, Status, guests::Guests, metrics, tables};
+use super::{Control, Status, guests::Guests, metrics, spare::Spare, tables};
 use crate::shared::Stage;
 
 /// Nobody who asks here needs longer for one connection.
@@ -26,18 +26,34 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 const START_WAIT: Duration = Duration::from_secs(2);
 const PLAIN: &str = "text/plain; charset=utf-8";
 
+/// When there is no descriptor: until somebody has left who had one.
+const PAUSE: Duration = Duration::from_millis(50);
+
 pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) {
     let mut guests = Guests::default();
+    let spare = Rc::new(Spare::new());
+    let mut in_vain = false;
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
+            // It is taken in the same moment: hardly anybody gets in between.
+            Err(error) if spare.give_up() => {
+                tracing::debug!(%error, "the admin port takes its spare descriptor");
+                continue;
+            }
             Err(error) => {
                 tracing::warn!(%error, "the admin port cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                if in_vain {
+                    guests.see_off_oldest(); // whose descriptor is the next guest's
+                }
+                in_vain = true;
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
-        let control = Rc::clone(&control);
+        in_vain = false;
+        spare.renew();
+        let (control, spare) = (Rc::clone(&control), Rc::clone(&spare));
         let connection = tokio::task::spawn_local(async move {
             let service = service_fn(|request: Request<Incoming>| {
                 let control = &control;
@@ -52,6 +68,7 @@ pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) 
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
             // A probe that leaves early, or an idle connection cut off, is nobody's concern.
             let _ = timeout(CONNECTION_LIMIT, builder.serve_connection(TokioIo::new(stream), service)).await;
+            spare.renew();
         });
         guests.welcome(peer.ip(), connection.abort_handle());
     }

@@ -33,6 +33,14 @@ impl Guests {
         }
         self.open.push((peer, connection));
     }
+
+    /// Sends the oldest away.
+    pub(super) fn see_off_oldest(&mut self) {
+        self.open.retain(|(_, connection)| !connection.is_finished());
+        if !self.open.is_empty() {
+            self.open.remove(0).1.abort();
+        }
+    }
 }
 
 #[cfg(test)]

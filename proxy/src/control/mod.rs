@@ -7,6 +7,7 @@ mod metrics;
 mod pool;
 mod ports;
 mod shutdown;
+mod spare;
 mod status;
 mod tables;
 mod taking;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     balance::{EndpointState, Picked, Reason, View},
     codec::ResponseHead,
+    mishap,
     upstream::{self, Connection, ExchangeError, Inbound, Means, Need, connect},
 };
 
@@ -157,6 +158,7 @@ fn relay(
     mut outgoing: Outgoing,
     (head, inbound, connection): Answer,
 ) -> Response<ResponseBody> {
+    mishap::may_happen(|| head.fields.get("x-mishap").map_or(&[], |value| value.as_bytes()));
     exchange.note_head();
     exchange.worker.buffers.give_written(outgoing.outbound.take_head());
     let body = ResponseBody::relay(Box::new(Relay {

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::{ClientBody, Fault, exchange::Exchange};
 use crate::{
     balance::{ConnectionPool, Outcome, Reason},
+    mishap,
     upstream::{Connection, Inbound, Outbound, ReadError, SendError},
 };
 
@@ -118,6 +119,7 @@ impl Relay {
         }
         let frame = ready!(connection.poll_frame(cx, &mut self.inbound))?;
         if let Some(data) = frame.as_ref().and_then(Frame::data_ref) {
+            mishap::may_happen(|| data);
             exchange.count_sent(data.len());
         }
         Poll::Ready(Ok(frame))

@@ -198,9 +198,18 @@ pub(crate) fn report(worker: &Rc<Worker>, client: &Rc<Client>, outcome: Outcome)
     exchange.end(outcome);
 }
 
+/// The end of a request that nobody ended.
+#[cold]
+fn unfinished() -> Outcome {
+    if std::thread::panicking() {
+        return Outcome::failed(500, Reason::InternalError);
+    }
+    Outcome::failed(CLIENT_CLOSED_REQUEST, Reason::ClientLeft)
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let outcome = self.outcome.unwrap_or(Outcome::failed(CLIENT_CLOSED_REQUEST, Reason::ClientLeft));
+        let outcome = self.outcome.unwrap_or_else(unfinished);
         let thread = self.worker.index;
         let ended = self.ended(outcome);
         match &self.backend {

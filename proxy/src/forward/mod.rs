@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use crate::{
     balance::{Outcome, Reason, View},
     guard::{Context, Framing, Head, Origin, Passage, Rules},
+    mishap,
     worker::{Pace, Worker},
 };
 use exchange::Exchange;
@@ -70,6 +71,7 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<I
         exchange.begin_line(&view.plan.access_log);
     }
     exchange.note_request(&parts, id);
+    mishap::may_happen(|| parts.uri.path().as_bytes());
     let reset = (parts.version < Version::HTTP_11).then(|| Rc::clone(&client.reset));
     let none = Rules::default();
     let rules = view.as_ref().map_or(&none, |view| &view.plan.rules);

@@ -70,7 +70,8 @@ impl ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        if self.reset.get() {
+        // A bug left the answer in the midst: nobody is to take it for whole.
+        if self.reset.get() || std::thread::panicking() {
             let _ = self.stream.set_zero_linger(); // it fails only on a socket that is dead already
         }
     }

@@ -3,7 +3,7 @@
 use crate::endpoint::Endpoint;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
-use crate::wire::{GET, OK, field, status};
+use crate::wire::{Conn, GET, OK, field, status};
 
 #[tokio::test]
 async fn a_request_head_beyond_the_limits_is_refused() {
@@ -58,6 +58,59 @@ async fn there_is_room_for_as_many_clients_as_descriptors_allow() {
     drop(clients);
     proxy.reaches("evenkeel_connections_active", &[], 0).await;
     assert_eq!(status(&proxy.ask(GET).await.0), 200);
+}
+
+#[tokio::test]
+async fn there_is_room_for_as_many_clients_as_was_said() {
+    let endpoint = Endpoint::answering(OK).await;
+    let pool = Pool::of(&[endpoint.addr]);
+    let proxy = Proxy::with(&[&pool], &["--threads", "1", "--max-connections", "5"]).await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(proxy.connect().await);
+    }
+    proxy.reaches("evenkeel_connections_active", &[], 5).await;
+    for _ in 0..1_000 {
+        assert!(proxy.connect().await.is_closed().await, "one too many");
+        clients[0].send(GET).await;
+        assert_eq!(status(&clients[0].answer().await.0), 200, "who is in is served");
+    }
+    assert_eq!(proxy.metric("evenkeel_connections_refused_total", &[]).await, 1_000);
+}
+
+/// Lets a process have no descriptor more than it has.
+fn exhaust(id: u32) {
+    let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap();
+    let open: Vec<u32> = open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    let lowest_free = (0..1024).find(|number| !open.contains(number)).unwrap();
+    let limit = format!("--nofile={lowest_free}:");
+    let done = std::process::Command::new("/usr/bin/prlimit").args(["--pid", &id.to_string(), &limit]).status();
+    assert!(done.unwrap().success());
+}
+
+#[tokio::test]
+async fn the_admin_port_answers_also_without_a_descriptor() {
+    let endpoint = Endpoint::answering(OK).await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    let mut client = proxy.connect().await;
+    client.send(GET).await;
+    client.answer().await;
+    exhaust(proxy.id());
+    let mut waiting = proxy.connect().await; // in the queue, or closed
+    proxy.logs("a connection cannot be accepted").await;
+    let mut kept = Conn::connect(proxy.admin).await; // a guest that stays makes way for the next
+    for _ in 0..20 {
+        assert_eq!(proxy.probe("/livez").await, 200);
+        client.send(GET).await;
+        assert!([200, 503].contains(&status(&client.answer().await.0)), "who is in has an answer");
+    }
+    assert!(kept.is_closed().await);
+    let probes = (0..5).map(|_| proxy.probe("/metrics"));
+    assert_eq!(futures::future::join_all(probes).await, [200; 5]);
+    // Who leaves makes room.
+    drop(client);
+    waiting.send(GET).await;
+    assert!([200, 503].contains(&status(&waiting.answer().await.0)));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::proxy::{Proxy, until};
 use crate::wire::{Conn, GET, OK, POST, field, status};
 
 /// A connection is at rest when nothing was under way for so long.
-const REST: Duration = Duration::from_millis(1000);
+const REST: Duration = Duration::from_secs(1);
 
 async fn answering() -> (Endpoint, Proxy) {
     let endpoint = Endpoint::answering(OK).await;
@@ -108,7 +108,7 @@ async fn who_leaves_while_at_rest_gives_its_place_back() {
     proxy.reaches("evenkeel_connections_active", &[], 20).await;
     rest().await;
     clients.truncate(10);
-    clients.pop().map(Conn::reset);
+    clients.pop().unwrap().reset();
     proxy.reaches("evenkeel_connections_active", &[], 9).await;
     assert_eq!(proxy.metric("evenkeel_failed_requests_total", &[]).await, 0);
 }

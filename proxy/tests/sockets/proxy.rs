@@ -77,6 +77,16 @@ impl Proxy {
         Self::launch(shell, own_address(), pool.port, folder, arguments).await
     }
 
+    /// On one pool with one worker, where requests that ask for it panic.
+    pub(crate) async fn with_mishaps(pool: &Pool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = write(&folder, &[pool]);
+        let mut command = command();
+        command.env("EVENKEEL_TEST_MISHAPS", "1");
+        let arguments = sources.iter().map(String::as_str).chain(["--threads", "1"]);
+        Self::launch(command, own_address(), pool.port, folder, arguments).await
+    }
+
     async fn launch<'a>(
         mut command: Command,
         ip: Ipv4Addr,
