@@ -44,10 +44,18 @@ fuzz: ## Look for bytes that break a parser; ARGS='600 guard' chooses seconds an
 	@tests/cluster/setup fuzz
 	@proxy/fuzz/run $(ARGS)
 
+flood: ## Everything that floods a proxy, 30 s each; ARGS='--seconds 5 idle' chooses
+	@tests/cluster/setup fast
+	@tests/flood/run $(ARGS)
+
+soak: ## Millions of exchanges of all kinds, memory flat; ARGS=300000 chooses how many
+	@tests/cluster/setup demo
+	EVENKEEL_EXCHANGES=$(or $(ARGS),5000000) cargo test $(QUICK) --workspace --test sockets no_two_clients -- --nocapture
+
 golden: ## Rewrite the golden files; review the difference
 	UPDATE_GOLDEN=1 cargo test --locked -p evenkeel-crds --test golden
 
 crds: ## Rewrite the CRD's YAML, beside its types and in the chart
 	charts/generate
 
-.PHONY: help setup demo kind kind-down test bench bench-check bench-baseline bench-profile fuzz golden crds
+.PHONY: help setup demo kind kind-down test bench bench-check bench-baseline bench-profile fuzz flood soak golden crds

@@ -6,6 +6,7 @@ pub mod duration;
 pub mod form;
 pub mod lines;
 pub mod load;
+pub mod memory;
 pub mod process;
 pub mod programs;
 pub mod signals;

@@ -60,7 +60,10 @@ impl Conn {
     pub(crate) async fn try_head(&mut self) -> Option<String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(timeout(SOON, self.0.read_u8()).await.unwrap().ok()?);
+            let read = timeout(SOON, self.0.read_until(b'\n', &mut head)).await.unwrap().ok()?;
+            if read == 0 {
+                return None;
+            }
         }
         Some(lower_names(head))
     }

@@ -151,6 +151,11 @@ impl Record {
         self.counts.lock().unwrap().get(what).copied().unwrap_or_default()
     }
 
+    /// How many exchanges came to an end, whatever it was.
+    pub(super) fn done(&self) -> u64 {
+        self.counts.lock().unwrap().values().sum()
+    }
+
     pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.counts.lock().unwrap().clone()
     }

@@ -27,14 +27,9 @@ pub(crate) fn cpu(root: u32) -> Duration {
     tree(root).into_iter().flat_map(tasks).sum()
 }
 
-/// RSS in kB. The kernel's socket buffers are not in it.
+/// RSS in kB.
 pub(crate) fn memory_kb(root: u32) -> u64 {
-    let of_process = |process: &u32| {
-        let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
-        line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or_default()
-    };
-    tree(root).iter().map(of_process).sum()
+    tree(root).into_iter().map(evenkeel_tests::memory::rss_kb).sum()
 }
 
 fn names(folder: &str) -> Vec<String> {

@@ -1,0 +1,76 @@
+//! `flood`: the proxy under those who want to bring it down. Memory stays bounded, and everybody else is served.
+
+mod attack;
+mod cases;
+mod observe;
+mod output;
+mod rig;
+mod verdict;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use self::cases::{CASES, Case};
+use self::rig::Rig;
+use self::verdict::Verdict;
+
+/// Floods the proxy. Run it by `tests/flood/run`, which makes the network namespace that it needs.
+#[derive(Debug, Parser)]
+#[command(name = "flood")]
+struct Cli {
+    /// The proxy. Default: the one beside this program.
+    #[arg(long, value_name = "PATH")]
+    proxy: Option<PathBuf>,
+    /// How long each of them lasts.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Only these.
+    #[arg(value_parser = case)]
+    cases: Vec<&'static Case>,
+}
+
+fn case(name: &str) -> Result<&'static Case, String> {
+    let names = || CASES.each_ref().map(|case| case.name).join(", ");
+    CASES.iter().find(|case| case.name == name).ok_or_else(|| format!("there is no such flood; choose of {}", names()))
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut cli = Cli::parse();
+    let is_alone = std::env::var("EVENKEEL_NETNS").is_ok_and(|state| state == "ready");
+    ensure!(is_alone, "run tests/flood/run instead: it makes the network namespace that this needs");
+    let descriptors = raise_limit_of_files()?;
+    if cli.cases.is_empty() {
+        cli.cases = CASES.iter().collect();
+    }
+    let mut failed = Vec::new();
+    for (number, case) in cli.cases.iter().enumerate() {
+        let case = case.within(descriptors);
+        let rig = Rig::start(&case, u8::try_from(number)?, cli.proxy.as_deref())?;
+        let verdict = run(&case, &rig, cli.seconds).await.with_context(|| format!("flood {}", case.name))?;
+        output::line(&verdict.to_string());
+        failed.extend(verdict.complaints().into_iter().map(|complaint| format!("{}: {complaint}", case.name)));
+    }
+    ensure!(failed.is_empty(), "the proxy did not stand it:\n{}", failed.join("\n"));
+    Ok(())
+}
+
+async fn run(case: &Case, rig: &Rig, seconds: u64) -> anyhow::Result<Verdict> {
+    let observer = observe::Observer::start(case, rig).await?;
+    let told = attack::run(case, rig, seconds).await?;
+    rig.is_left_alone_by_all_but(observer.connections).await?;
+    let observed = observer.finish().await?;
+    rig.serves_newcomers().await?;
+    Ok(Verdict { case: case.clone(), told, observed })
+}
+
+/// A descriptor a connection, here and in the proxy, which inherits it. Returns how many there are.
+fn raise_limit_of_files() -> anyhow::Result<u64> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(limit.maximum.unwrap_or(1 << 20))
+}
