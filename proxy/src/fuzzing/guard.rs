@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     codec::{self, CRLF, ChunkSize, Framing, last_chunk},
-    guard::{Context, FieldRules, Head, Origin, Passage, Rules, strip_trailers},
+    guard::{Context, FieldRules, Head, LineRules, Origin, Passage, Rules, strip_trailers},
 };
 
 /// What became of a request.
@@ -106,11 +106,11 @@ fn rules(some: bool) -> Rules {
         return Rules::default();
     }
     let pair = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
-    let request = FieldRules {
+    let request = LineRules::of(&FieldRules {
         remove: Box::new([HeaderName::from_static("x-a")]),
         set: Box::new([pair("x-b", "set")]),
         add: Box::new([pair("x-c", "added")]),
-    };
+    });
     Rules { request, max_body: Some(64), trusted: Box::new(["198.51.100.0/24".parse().unwrap()]), ..Rules::default() }
 }
 
@@ -148,7 +148,17 @@ async fn one(request: Request<Incoming>, context: &Context<'_, '_>) -> (Fate, Ve
     let framing = Framing::from(head.framing());
     let (mut out, mut body) = (Vec::new(), Vec::new());
     let target = head.target().as_str();
-    codec::request_head(&mut out, head.method(), target, head.fields(), |out| head.write_more(out), framing);
+    codec::request_head(
+        &mut out,
+        head.method(),
+        target,
+        head.fields(),
+        |out| {
+            head.write_more(out);
+            out.extend_from_slice(context.rules.request.lines());
+        },
+        framing,
+    );
     let mut trailers = http::HeaderMap::new();
     while let Some(frame) = incoming.frame().await {
         let Ok(frame) = frame else { return (Fate::Ended, Vec::new()) };

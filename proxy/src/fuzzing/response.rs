@@ -1,7 +1,7 @@
 //! What an endpoint answers: a head that is taken has one framing, which its own lines say.
 
 use bytes::Bytes;
-use http::header;
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, Empty};
 
 use super::{
@@ -19,7 +19,7 @@ pub(super) fn run(bytes: &[u8]) {
     let Some((way, input)) = super::split(bytes) else { return };
     let asked = if way & 1 == 0 { Asked::Other } else { Asked::Head };
     let whole = Bytes::copy_from_slice(input);
-    let Ok(Some((head, end))) = parse_response(&whole, asked) else { return };
+    let Ok(Some((head, end))) = parse_response(&whole, asked, &mut HeaderMap::new()) else { return };
     assert!(end <= input.len() && may_be_whole(input, 0));
     is_complete_only_there(input, end, asked);
     has_one_framing(&head, &input[..end], asked);
@@ -39,10 +39,11 @@ pub(super) fn run(bytes: &[u8]) {
 /// A head that comes in pieces is not taken before its end.
 fn is_complete_only_there(input: &[u8], end: usize, asked: Asked) {
     for part in [end - 1, end / 2, end / 3] {
-        let parsed = parse_response(&Bytes::copy_from_slice(&input[..part]), asked);
+        let parsed = parse_response(&Bytes::copy_from_slice(&input[..part]), asked, &mut HeaderMap::new());
         assert!(!matches!(parsed, Ok(Some(_))), "{part} of {end} bytes are taken for all");
     }
-    let (_, alone) = parse_response(&Bytes::copy_from_slice(&input[..end]), asked).unwrap().expect("a whole head");
+    let head = Bytes::copy_from_slice(&input[..end]);
+    let (_, alone) = parse_response(&head, asked, &mut HeaderMap::new()).unwrap().expect("a whole head");
     assert_eq!(alone, end);
 }
 

@@ -117,7 +117,7 @@ fn host(
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if authority::is_valid(host.as_bytes()) => {}
         (None, None) if !found.has(Meaning::Host) && version == Version::HTTP_10 => {
-            fields.insert(header::HOST, origin.local.clone());
+            fields.insert(header::HOST, origin.authority());
         }
         _ => return Err(HOST),
     }

@@ -36,13 +36,12 @@ pub struct FieldRules {
 pub struct LineRules {
     /// Every field of that name goes.
     remove: Box<[HeaderName]>,
-    /// How long these names are: most heads have none of that length, and need not be searched.
-    lengths: NameLengths,
     /// What is set and added, as it is written.
     lines: Box<[u8]>,
 }
 
-/// A set of lengths of names; all from 63 on are one.
+/// A set of lengths of names; all from 63 on are one. Most heads have no field as long as a name that is looked for, and need
+/// not be searched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct NameLengths(u64);
 
@@ -52,8 +51,8 @@ impl NameLengths {
         self.0 |= 1 << name.as_str().len().min(63);
     }
 
-    fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
+    fn has(self, name: &HeaderName) -> bool {
+        self.0 & (1 << name.as_str().len().min(63)) != 0
     }
 }
 
@@ -62,21 +61,17 @@ impl LineRules {
     #[must_use]
     pub fn of(rules: &FieldRules) -> Self {
         let remove: Box<[_]> = rules.remove.iter().chain(rules.set.iter().map(|(name, _)| name)).cloned().collect();
-        let mut lengths = NameLengths::default();
-        remove.iter().for_each(|name| lengths.add(name));
         let mut lines = Vec::new();
         for (name, value) in rules.set.iter().chain(&rules.add) {
             lines.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
         }
-        Self { remove, lengths, lines: lines.into() }
+        Self { remove, lines: lines.into() }
     }
 
     /// Removes what goes, and what the lines replace, from fields whose names are so long.
     pub(super) fn strip(&self, fields: &mut HeaderMap, lengths: NameLengths) {
-        if self.lengths.meets(lengths) {
-            for name in &self.remove {
-                fields.remove(name);
-            }
+        for name in self.remove.iter().filter(|name| lengths.has(name)) {
+            fields.remove(name);
         }
     }
 

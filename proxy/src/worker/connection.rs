@@ -1,8 +1,7 @@
 //! One client connection, from accept to close.
 
-use std::{net::SocketAddr, rc::Rc, time::Duration};
+use std::{net::SocketAddr, rc::Rc};
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 use super::{
@@ -15,25 +14,16 @@ use super::{
 };
 use crate::{forward::Client, shared::ConnectionGuard};
 
-/// A client that is gone without a word is found out after about a minute and a half.
-const KEEPALIVE: Duration = Duration::from_secs(60);
-
 /// Serves a connection in a task of its own.
 pub(super) fn spawn(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: SocketAddr, guard: ConnectionGuard) {
     let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
         let _guard = guard;
-        match prepare(&stream) {
+        match stream.local_addr() {
             Ok(local) => run(&Ends { pool, peer, local }, &Seat::take(&worker), stream).await,
             Err(error) => tracing::debug!(%peer, %error, "the client left at once"),
         }
     });
-}
-
-fn prepare(stream: &TcpStream) -> std::io::Result<SocketAddr> {
-    stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))?;
-    stream.local_addr()
 }
 
 /// Whom the connection connects.

@@ -1,11 +1,13 @@
 //! Sockets that listen: one a worker, on the same port.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 /// Connections that wait to be accepted (nginx has 511): a burst that a busy worker takes up within its next turn.
 const BACKLOG: i32 = 4096;
+/// A client that is gone without a word is found out after about a minute and a half.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_secs(60));
 
 /// Binds an address once for each worker. The kernel shares connections out among them (`SO_REUSEPORT`).
 ///
@@ -20,6 +22,9 @@ pub(crate) fn bind(address: SocketAddr, workers: usize) -> io::Result<Vec<std::n
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = socket(address)?;
     socket.set_reuse_port(true)?;
+    // On Linux an accepted socket has these from its listener, without a system call a connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -46,5 +51,17 @@ mod tests {
         assert_eq!(bind(address, 1).expect_err("in use").kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert_eq!(bind(address, 2).expect("free again").len(), 2);
+    }
+
+    #[test]
+    fn an_accepted_connection_has_the_options_of_its_listener() {
+        let listeners = bind(([127, 0, 0, 1], 0).into(), 1).expect("a free port");
+        let address = listeners[0].local_addr().expect("an address");
+        let _client = std::net::TcpStream::connect(address).expect("connected");
+        let (accepted, _) = listeners[0].accept().expect("a connection");
+        assert!(accepted.nodelay().expect("an option"));
+        let accepted = Socket::from(accepted);
+        assert!(accepted.keepalive().expect("an option"));
+        assert_eq!(accepted.tcp_keepalive_time().expect("an option"), Duration::from_secs(60));
     }
 }
