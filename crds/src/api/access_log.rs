@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AccessLog {
-    /// Off, the default; Errors: those without an endpoint's whole answer, and answers of 500 and above; Sampled: errors, and
+    /// Off, the default, to be written in quotes; Errors: those without an endpoint's whole answer, and answers of 500 and above; Sampled: errors, and
     /// samplePercent of a hundred others; All.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<AccessLogMode>,

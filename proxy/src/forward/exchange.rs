@@ -63,8 +63,7 @@ impl Exchange {
     /// Begins the line in the access log, by what the pool says of that.
     pub(super) fn begin_line(&mut self, rules: &AccessLog) {
         let worker = &self.worker;
-        let (chance, buffer) = (|| worker.random(), || worker.buffers.take_written());
-        self.record = worker.log.begin(rules, chance, buffer, self.start, self.client.origin.address());
+        self.record = worker.log.begin(rules, || worker.random(), self.start, self.client.origin.address());
     }
 
     /// Notes what is to be told of the head. `id`: the name that the request gets, if it has none.
@@ -172,7 +171,7 @@ impl Exchange {
     }
 
     fn log(&self, record: Record, outcome: Outcome, ended: &Ended) {
-        let buffer = self.worker.log.end(
+        self.worker.log.end(
             record,
             &End {
                 outcome,
@@ -185,7 +184,6 @@ impl Exchange {
                 attempts: self.attempts,
             },
         );
-        self.worker.buffers.give_written(buffer);
     }
 }
 

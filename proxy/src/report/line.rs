@@ -5,11 +5,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, Version, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
 
 use super::text::{hexadecimal, milliseconds, number, string};
 use crate::balance::{EndpointState, Outcome};
 
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longer texts are cut.
 const MAX_PATH_BYTES: usize = 2048;
 const MAX_NAME_BYTES: usize = 256;
@@ -28,29 +30,47 @@ pub(crate) struct End<'a> {
     pub(crate) attempts: u32,
 }
 
+/// Begins a line: when and where it was, and who asked. `names` are those of the pool, as they stand in a line.
+pub(super) fn begin(out: &mut Vec<u8>, names: &str, client: &str, write_time: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(b"{\"ts\":\"");
+    write_time(out);
+    out.extend_from_slice(b"\",");
+    out.extend_from_slice(names.as_bytes());
+    out.extend_from_slice(b",\"client\":\"");
+    out.extend_from_slice(client.as_bytes());
+    out.push(b'"');
+}
+
 /// Appends what is known of a head. `id`: the name that it gets, if it has none.
 pub(super) fn head(out: &mut Vec<u8>, parts: &Parts, id: u128) {
     let Parts { method, uri, version, headers, .. } = parts;
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let authority = authority.or_else(|| headers.get(header::HOST).map(header::HeaderValue::as_bytes));
-    field(out, "method", |out| string(out, method.as_str().as_bytes(), MAX_NAME_BYTES));
-    field(out, "authority", |out| string(out, authority.unwrap_or_default(), MAX_NAME_BYTES));
-    field(out, "path", |out| string(out, uri.path().as_bytes(), MAX_PATH_BYTES));
-    field(out, "protocol", |out| {
-        out.extend_from_slice(if *version < Version::HTTP_11 { b"HTTP/1.0" } else { b"HTTP/1.1" });
+    let authority = authority.or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes));
+    out.extend_from_slice(b",\"method\":\"");
+    string(out, method.as_str().as_bytes(), MAX_NAME_BYTES);
+    out.extend_from_slice(b"\",\"authority\":\"");
+    string(out, authority.unwrap_or_default(), MAX_NAME_BYTES);
+    out.extend_from_slice(b"\",\"path\":\"");
+    string(out, uri.path().as_bytes(), MAX_PATH_BYTES);
+    out.extend_from_slice(if *version < Version::HTTP_11 {
+        b"\",\"protocol\":\"HTTP/1.0\",\"request_id\":\""
+    } else {
+        b"\",\"protocol\":\"HTTP/1.1\",\"request_id\":\""
     });
-    field(out, "request_id", |out| match headers.get("x-request-id") {
+    match headers.get(&REQUEST_ID) {
         Some(given) => string(out, given.as_bytes(), MAX_NAME_BYTES),
         None => hexadecimal(out, id),
-    });
-    if let Some(trace) = trace_id(headers) {
-        field(out, "trace_id", |out| out.extend_from_slice(trace));
     }
+    if let Some(trace) = trace_id(headers) {
+        out.extend_from_slice(b"\",\"trace_id\":\"");
+        out.extend_from_slice(trace);
+    }
+    out.push(b'"');
 }
 
 /// The second part of a `traceparent` (W3C Trace Context §3.2), if it is one.
 fn trace_id(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut parts = headers.get("traceparent")?.as_bytes().splitn(4, |byte| *byte == b'-');
+    let mut parts = headers.get(&TRACEPARENT)?.as_bytes().splitn(4, |byte| *byte == b'-');
     let (version, id) = (parts.next()?, parts.next()?);
     let is_hex = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (version.len() == 2 && id.len() == 32 && is_hex(version) && is_hex(id)).then_some(id)
@@ -60,40 +80,36 @@ fn trace_id(headers: &HeaderMap) -> Option<&[u8]> {
 pub(super) fn end(out: &mut Vec<u8>, end: &End<'_>) {
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let End { outcome, received, sent, duration, ttfb, backend, endpoint, attempts } = end;
-    for (name, value) in [("status", u64::from(outcome.status)), ("bytes_in", *received), ("bytes_out", *sent)] {
-        key(out, name);
-        number(out, value);
-    }
-    key(out, "duration_ms");
+    out.extend_from_slice(b",\"status\":");
+    number(out, outcome.status.into());
+    out.extend_from_slice(b",\"bytes_in\":");
+    number(out, *received);
+    out.extend_from_slice(b",\"bytes_out\":");
+    number(out, *sent);
+    out.extend_from_slice(b",\"duration_ms\":");
     milliseconds(out, micros(*duration));
     if let Some(ttfb) = ttfb {
-        key(out, "ttfb_ms");
+        out.extend_from_slice(b",\"ttfb_ms\":");
         milliseconds(out, micros(*ttfb));
     }
     if let Some(backend) = backend {
-        field(out, "backend", |out| out.extend_from_slice(backend.as_bytes()));
+        out.extend_from_slice(b",\"backend\":\"");
+        out.extend_from_slice(backend.as_bytes());
+        out.push(b'"');
     }
     if let Some(endpoint) = endpoint {
-        field(out, "endpoint", |out| out.extend_from_slice(endpoint.name.as_bytes()));
+        out.extend_from_slice(b",\"endpoint\":\"");
+        out.extend_from_slice(endpoint.name.as_bytes());
+        out.push(b'"');
     }
-    key(out, "attempts");
+    out.extend_from_slice(b",\"attempts\":");
     number(out, (*attempts).into());
     if let Some(reason) = outcome.reason {
-        field(out, "reason", |out| out.extend_from_slice(reason.code().as_bytes()));
-        field(out, "side", |out| out.extend_from_slice(outcome.side().name().as_bytes()));
+        out.extend_from_slice(b",\"reason\":\"");
+        out.extend_from_slice(reason.code().as_bytes());
+        out.extend_from_slice(b"\",\"side\":\"");
+        out.extend_from_slice(outcome.side().name().as_bytes());
+        out.push(b'"');
     }
     out.extend_from_slice(b"}\n");
-}
-
-fn key(out: &mut Vec<u8>, name: &str) {
-    out.extend_from_slice(b",\"");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn field(out: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
-    key(out, name);
-    out.push(b'"');
-    value(out);
-    out.push(b'"');
 }

@@ -3,7 +3,10 @@
 
 use std::{
     cell::{Cell, RefCell},
-    sync::{Arc, mpsc::TrySendError},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
 };
 
 use evenkeel_crds::api::AccessLogMode;
@@ -21,6 +24,12 @@ use crate::balance::{AccessLog, Outcome};
 const FULL_BYTES: usize = 16 * 1024;
 /// A line is shorter than this, but for what clients make long.
 const ROOM_BYTES: usize = 1024;
+/// A longer one, by what a client sent, is not kept.
+const KEPT_BYTES: usize = 4 * 1024;
+/// So many buffers of lines are kept, which is more than a thread has requests between two looks at its sockets.
+const SPARE: usize = 256;
+/// And so many of those that come back.
+const BACK: usize = 4;
 /// The least status of an endpoint's own answer that is an error.
 const ERROR: u16 = 500;
 
@@ -31,6 +40,11 @@ pub(crate) struct Log {
     lines: Cell<u64>,
     wall: Wall,
     to: RefCell<Option<Sender>>,
+    /// Buffers that come back from the writer.
+    home: SyncSender<Vec<u8>>,
+    back: Receiver<Vec<u8>>,
+    /// For lines that have begun.
+    spare: RefCell<Vec<Vec<u8>>>,
     counts: Arc<Counts>,
 }
 
@@ -45,21 +59,24 @@ pub(crate) struct Record {
 impl Log {
     /// A log that goes to the writer behind `to`.
     pub(crate) fn new(to: Sender, counts: Arc<Counts>) -> Self {
+        let (home, back) = sync_channel(BACK);
         Self {
             buffer: RefCell::default(),
             lines: Cell::default(),
             wall: Wall::new(),
             to: RefCell::new(Some(to)),
+            home,
+            back,
+            spare: RefCell::default(),
             counts,
         }
     }
 
-    /// Begins a line in an empty buffer, if there may be one for this request. `chance` is a random number.
+    /// Begins a line, if there may be one for this request. `chance` is a random number.
     pub(crate) fn begin(
         &self,
         rules: &AccessLog,
         chance: impl FnOnce() -> u128,
-        buffer: impl FnOnce() -> Vec<u8>,
         start: Instant,
         client: &str,
     ) -> Option<Record> {
@@ -69,32 +86,29 @@ impl Log {
             AccessLogMode::Sampled => chance() % 100 < rules.sample_percent.into(),
             AccessLogMode::All => true,
         };
-        let mut line = buffer();
-        line.reserve(ROOM_BYTES);
-        line.extend_from_slice(b"{\"ts\":\"");
-        self.wall.write(&mut line, start);
-        line.extend_from_slice(b"\",");
-        line.extend_from_slice(rules.names.as_bytes());
-        line.extend_from_slice(b",\"client\":\"");
-        line.extend_from_slice(client.as_bytes());
-        line.push(b'"');
+        let mut line = self.spare.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(ROOM_BYTES));
+        line::begin(&mut line, &rules.names, client, |out| self.wall.write(out, start));
         Some(Record { line, always })
     }
 
-    /// Ends a line, and gives its buffer back.
-    pub(crate) fn end(&self, record: Record, end: &End<'_>) -> Vec<u8> {
+    /// Ends a line.
+    pub(crate) fn end(&self, record: Record, end: &End<'_>) {
         let Record { mut line, always } = record;
         if always || is_error(end.outcome) {
             line::end(&mut line, end);
             self.push(&line);
         }
-        line
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < SPARE && line.capacity() <= KEPT_BYTES {
+            line.clear();
+            spare.push(line);
+        }
     }
 
     fn push(&self, line: &[u8]) {
         let mut buffer = self.buffer.borrow_mut();
         if buffer.capacity() == 0 {
-            buffer.reserve(FULL_BYTES + ROOM_BYTES);
+            *buffer = self.back.try_recv().unwrap_or_else(|_| Vec::with_capacity(FULL_BYTES + KEPT_BYTES));
         }
         buffer.extend_from_slice(line);
         self.lines.set(self.lines.get() + 1);
@@ -133,7 +147,7 @@ impl Log {
 
     fn take(&self) -> Option<Batch> {
         let lines = self.lines.take();
-        (lines > 0).then(|| Batch { bytes: self.buffer.take(), lines })
+        (lines > 0).then(|| Batch { bytes: self.buffer.take(), lines, home: self.home.clone() })
     }
 }
 

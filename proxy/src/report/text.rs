@@ -71,8 +71,12 @@ pub(super) fn milliseconds(out: &mut Vec<u8>, micros: u64) {
 
 /// Appends the 32 digits of an identifier.
 pub(super) fn hexadecimal(out: &mut Vec<u8>, id: u128) {
-    let digits = id.to_be_bytes().map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-    out.extend_from_slice(digits.as_flattened());
+    let mut text = [0; 32];
+    for (byte, digits) in id.to_be_bytes().into_iter().zip(text.chunks_exact_mut(2)) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
+    }
+    out.extend_from_slice(&text);
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub(crate) type Sender = SyncSender<Batch>;
 pub(crate) struct Batch {
     pub(super) bytes: Vec<u8>,
     pub(super) lines: u64,
+    /// Where the buffer is used again.
+    pub(super) home: SyncSender<Vec<u8>>,
 }
 
 /// What became of lines.
@@ -84,7 +86,10 @@ fn run(batches: &Receiver<Batch>, mut out: File, counts: &Counts) {
     let (mut torn, mut failing) = (false, false);
     for batch in batches {
         let (written, failed) = write(&mut out, &batch.bytes, torn);
-        let whole = batch.bytes[..written].iter().fold(0, |lines, byte| lines + u64::from(*byte == b'\n'));
+        let whole = match failed {
+            None => batch.lines,
+            Some(_) => batch.bytes[..written].split(|byte| *byte == b'\n').count() as u64 - 1,
+        };
         counts.written.fetch_add(whole, Relaxed);
         counts.drop_lines(batch.lines - whole);
         torn = if written == 0 { torn } else { batch.bytes[written - 1] != b'\n' };
@@ -93,6 +98,9 @@ fn run(batches: &Receiver<Batch>, mut out: File, counts: &Counts) {
             _ => {}
         }
         failing = failed.is_some();
+        let mut bytes = batch.bytes;
+        bytes.clear();
+        let _ = batch.home.try_send(bytes); // else it is one too many
     }
 }
 
