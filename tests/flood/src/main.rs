@@ -43,6 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let is_alone = std::env::var("EVENKEEL_NETNS").is_ok_and(|state| state == "ready");
     ensure!(is_alone, "run tests/flood/run instead: it makes the network namespace that this needs");
     let descriptors = raise_limit_of_files()?;
+    bound_kernel_buffers();
     if cli.cases.is_empty() {
         cli.cases = CASES.iter().collect();
     }
@@ -65,6 +66,16 @@ async fn run(case: &Case, rig: &Rig, seconds: u64) -> anyhow::Result<Verdict> {
     let observed = observer.finish().await?;
     rig.serves_newcomers().await?;
     Ok(Verdict { case: case.clone(), told, observed })
+}
+
+/// Of this namespace alone. Else the kernel takes some megabytes of an answer for each client that does not read: then it is the
+/// kernel's memory that such clients use up, for all programs of the machine together, and none of the proxy's.
+fn bound_kernel_buffers() {
+    for (name, sizes) in [("tcp_wmem", "4096 16384 131072"), ("tcp_rmem", "4096 131072 131072")] {
+        if let Err(error) = std::fs::write(format!("/proc/sys/net/ipv4/{name}"), sizes) {
+            output::line(&format!("{name} stays as it is, slow readers will cost the kernel more: {error}"));
+        }
+    }
 }
 
 /// A descriptor a connection, here and in the proxy, which inherits it. Returns how many there are.

@@ -11,9 +11,8 @@ use crate::rig::Rig;
 
 /// It ends by itself when its time is over.
 const END: Duration = Duration::from_secs(30);
-/// More than a client's window and the proxy's buffers hold: who does not read holds it up. Little enough that the kernel's own
-/// buffers, of all sockets together, do not use up what it allows them: then everybody waits, whatever the proxy does.
-const LARGE: &str = "?bytes=250000";
+/// More than a client's window, the kernel's buffers and the proxy's hold: who does not read holds the endpoint up.
+const LARGE: &str = "?bytes=1000000";
 
 pub(super) async fn run(case: &Case, options: &[&str], rig: &Rig, seconds: u64) -> anyhow::Result<String> {
     let mut command = Command::new("slowhttptest");
