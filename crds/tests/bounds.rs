@@ -6,7 +6,7 @@ use evenkeel_crds::{
     api::{
         AccessLog, AccessLogMode, Backend, BalancerPoolSpec, ByteSize, ConnectionPool, Endpoint, GepDuration,
         HeaderField, HeaderFilter, HeaderName, Headers, Limits, Listener, NetworkText, PortRef, Proxy, ProxyMode,
-        ServiceRef, Timeouts,
+        Retry, RetryBudget, RetryCode, ServiceRef, Timeouts,
     },
     translate::{Inputs, Problem, ProblemKind, translate},
 };
@@ -33,6 +33,7 @@ fn pool() -> BalancerPool {
         load_balancing: None,
         timeouts: None,
         limits: None,
+        retry: None,
         connection_pool: None,
         headers: None,
         access_log: None,
@@ -235,18 +236,72 @@ fn an_endpoint_stands_in_a_list_once_however_it_is_written() {
 
 #[test]
 fn timeouts() {
-    let set = |pool: &mut BalancerPool, connect: Option<&str>, response_header: Option<&str>| {
-        let duration = |text: &str| GepDuration(text.into());
-        let (connect, response_header) = (connect.map(duration), response_header.map(duration));
-        pool.spec.timeouts = Some(Timeouts { connect, response_header });
+    let set = |field: &str, text: &str| {
+        let given = Some(GepDuration(text.into()));
+        let none = Timeouts::default();
+        let timeouts = match field {
+            "connect" => Timeouts { connect: given, ..none },
+            "responseHeader" => Timeouts { response_header: given, ..none },
+            "backendRequest" => Timeouts { backend_request: given, ..none },
+            "request" => Timeouts { request: given, ..none },
+            "clientIdle" => Timeouts { client_idle: given, ..none },
+            _ => Timeouts { stream_idle: given, ..none },
+        };
+        move |pool: &mut BalancerPool| pool.spec.timeouts = Some(timeouts)
     };
-    for text in ["1ms", "2s", "1h", "60m", "59m60s", "3600s"] {
-        accepts(text, |pool| set(pool, Some(text), None));
-        accepts(text, |pool| set(pool, None, Some(text)));
+    for field in ["connect", "responseHeader", "backendRequest", "request", "clientIdle", "streamIdle"] {
+        for text in ["1ms", "2s", "1h", "60m", "59m60s", "3600s"] {
+            accepts(text, set(field, text));
+        }
+        for text in ["", "0s", "0ms", "1h1ms", "2h", "1d", "5", "1.5s", "-1s", "100000ms", "1s1s1s1s1s", "99999h99999h"]
+        {
+            refuses(text, &format!("spec.timeouts.{field}"), set(field, text));
+        }
     }
-    for text in ["", "0s", "0ms", "1h1ms", "2h", "1d", "5", "1.5s", "-1s", "100000ms", "1s1s1s1s1s", "99999h99999h"] {
-        refuses(text, "spec.timeouts.connect", |pool| set(pool, Some(text), None));
-        refuses(text, "spec.timeouts.responseHeader", |pool| set(pool, None, Some(text)));
+}
+
+#[test]
+fn retries() {
+    let set = |retry: Retry| move |pool: &mut BalancerPool| pool.spec.retry = Some(retry);
+    let codes =
+        |codes: &[i32]| set(Retry { codes: Some(codes.iter().copied().map(RetryCode).collect()), ..Retry::default() });
+    let budget = |budget: RetryBudget| set(Retry { budget: Some(budget), ..Retry::default() });
+    let interval =
+        |text: &str| budget(RetryBudget { interval: Some(GepDuration(text.into())), ..RetryBudget::default() });
+    let backoff = |text: &str| set(Retry { backoff: Some(GepDuration(text.into())), ..Retry::default() });
+    accepts("nothing", set(Retry::default()));
+    for count in [0, 1, 10] {
+        accepts("attempts", set(Retry { attempts: Some(count), ..Retry::default() }));
+    }
+    for count in [-1, 11, 256] {
+        refuses("attempts", "spec.retry.attempts", set(Retry { attempts: Some(count), ..Retry::default() }));
+    }
+    accepts("codes", codes(&[]));
+    accepts("codes", codes(&[599, 429, 500]));
+    accepts("codes", codes(&(500..532).collect::<Vec<_>>()));
+    refuses("codes", "spec.retry.codes", codes(&(500..533).collect::<Vec<_>>()));
+    refuses("codes", "spec.retry.codes[1]", codes(&[503, 503]));
+    for code in [-1, 0, 200, 404, 428, 430, 499, 600, 66_036] {
+        refuses("codes", "spec.retry.codes[0]", codes(&[code]));
+    }
+    for text in ["1ms", "25ms", "250ms"] {
+        accepts(text, backoff(text));
+    }
+    for text in ["", "0s", "251ms", "1s", "25"] {
+        refuses(text, "spec.retry.backoff", backoff(text));
+    }
+    for percent in [0, 20, 100] {
+        accepts("percent", budget(RetryBudget { percent: Some(percent), ..RetryBudget::default() }));
+    }
+    for percent in [-1, 101] {
+        let given = RetryBudget { percent: Some(percent), ..RetryBudget::default() };
+        refuses("percent", "spec.retry.budget.percent", budget(given));
+    }
+    for text in ["1s", "10s", "1m"] {
+        accepts(text, interval(text));
+    }
+    for text in ["", "0s", "999ms", "60001ms", "1h"] {
+        refuses(text, "spec.retry.budget.interval", interval(text));
     }
 }
 

@@ -198,8 +198,11 @@ fn backend() -> impl Strategy<Value = Backend> {
 
 fn pool() -> impl Strategy<Value = BalancerPool> {
     let duration = || of(prop_oneof![4 => "[1-9][0-9]?(s|ms)", 1 => ".{0,6}"].prop_map(GepDuration));
-    let timeouts =
-        of((duration(), duration()).prop_map(|(connect, response_header)| Timeouts { connect, response_header }));
+    let timeouts = of((duration(), duration()).prop_map(|(connect, response_header)| Timeouts {
+        connect,
+        response_header,
+        ..Timeouts::default()
+    }));
     let name = || prop_oneof![9 => "[a-z]{1,9}", 1 => ".{0,60}"];
     ((name(), of(name())), number(1..=9000), vec(backend(), 1..4), timeouts, any::<i64>()).prop_map(
         |((name, namespace), port, backends, timeouts, generation)| {
@@ -212,6 +215,7 @@ fn pool() -> impl Strategy<Value = BalancerPool> {
                 load_balancing: None,
                 timeouts,
                 limits: None,
+                retry: None,
                 connection_pool: None,
                 headers: None,
                 access_log: None,

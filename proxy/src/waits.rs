@@ -6,6 +6,7 @@
 use std::{
     cell::{Cell, RefCell},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -18,8 +19,11 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 const COARSE_FROM: Duration = Duration::from_secs(1);
 
 /// The limits of one thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Waits(Rc<Limits>);
+
 #[derive(Debug)]
-pub(crate) struct Waits {
+struct Limits {
     now: Cell<Instant>,
     places: RefCell<Places>,
 }
@@ -37,9 +41,9 @@ struct Place {
 }
 
 /// One limit. It is given up when this is dropped.
-pub(crate) enum Wait<'a> {
+pub(crate) enum Wait {
     /// Looked at with every tick.
-    Coarse { waits: &'a Waits, place: usize },
+    Coarse { waits: Waits, place: usize },
     /// A timer.
     Fine(Pin<Box<Sleep>>),
 }
@@ -47,18 +51,18 @@ pub(crate) enum Wait<'a> {
 impl Waits {
     /// None yet.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { now: Cell::new(now), places: RefCell::default() }
+        Self(Rc::new(Limits { now: Cell::new(now), places: RefCell::default() }))
     }
 
     /// The time of the last tick: good enough wherever a tenth of a second does not matter, and free.
     pub(crate) fn now(&self) -> Instant {
-        self.now.get()
+        self.0.now.get()
     }
 
     /// Wakes who has waited long enough.
     pub(crate) fn tick(&self, now: Instant) {
-        self.now.set(now);
-        let mut places = self.places.borrow_mut();
+        self.0.now.set(now);
+        let mut places = self.0.places.borrow_mut();
         let over = places.all.iter_mut().filter(|place| place.deadline <= now);
         let wakers: Vec<_> = over.filter_map(|place| place.waker.take()).collect();
         drop(places); // a task that is woken or dropped may give up its place
@@ -66,11 +70,11 @@ impl Waits {
     }
 
     /// Begins to wait; never for less than the limit.
-    pub(crate) fn begin(&self, limit: Duration) -> Wait<'_> {
+    pub(crate) fn begin(&self, limit: Duration) -> Wait {
         if limit < COARSE_FROM {
             return Wait::Fine(Box::pin(tokio::time::sleep(limit)));
         }
-        let places = &mut *self.places.borrow_mut();
+        let places = &mut *self.0.places.borrow_mut();
         let new = Place { deadline: self.now() + limit + TICK, waker: None };
         let place = if let Some(place) = places.free.pop() {
             places.all[place] = new;
@@ -79,17 +83,17 @@ impl Waits {
             places.all.push(new);
             places.all.len() - 1
         };
-        Wait::Coarse { waits: self, place }
+        Wait::Coarse { waits: self.clone(), place }
     }
 }
 
-impl Wait<'_> {
+impl Wait {
     /// Ready when the limit is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Fine(sleep) => sleep.as_mut().poll(cx),
             Self::Coarse { waits, place } => {
-                let place = &mut waits.places.borrow_mut().all[*place];
+                let place = &mut waits.0.places.borrow_mut().all[*place];
                 if place.deadline <= waits.now() {
                     return Poll::Ready(());
                 }
@@ -103,10 +107,10 @@ impl Wait<'_> {
     }
 }
 
-impl Drop for Wait<'_> {
+impl Drop for Wait {
     fn drop(&mut self) {
         let Self::Coarse { waits, place } = self else { return };
-        let mut places = waits.places.borrow_mut();
+        let mut places = waits.0.places.borrow_mut();
         let waker = places.all[*place].waker.take(); // without it a free place is never looked at
         places.free.push(*place);
         drop(places);
@@ -158,7 +162,7 @@ mod tests {
             let mut wait = waits.begin(Duration::from_secs(1));
             assert_eq!(wait.poll(cx), Poll::Pending);
         }
-        assert_eq!(waits.places.borrow().all.len(), 1);
+        assert_eq!(waits.0.places.borrow().all.len(), 1);
         waits.tick(start + Duration::from_secs(1_000));
         assert_eq!(woken.0.load(Relaxed), 0);
         assert_eq!(Arc::strong_count(&woken), 2, "no waker is left behind");

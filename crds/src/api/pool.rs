@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccessLog, Backend, BalancerPoolStatus, ConnectionPool, Headers, Limits, Listener, LoadBalancing, Proxy, Timeouts,
+    AccessLog, Backend, BalancerPoolStatus, ConnectionPool, Headers, Limits, Listener, LoadBalancing, Proxy, Retry,
+    Timeouts,
 };
 
 /// How the traffic of one listener is shared among backends.
@@ -87,6 +88,10 @@ pub struct BalancerPoolSpec {
     /// How long to wait, for what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
+
+    /// What is tried again, and how often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
 
     /// How connections to endpoints are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]

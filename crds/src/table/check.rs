@@ -3,13 +3,18 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    BackendPolicy, EndpointRow, FieldsPolicy, KNOWN_REQUIREMENTS, Policy, RoutingTable, SCHEMA_VERSION, TableError,
+    BackendPolicy, EndpointRow, FieldsPolicy, KNOWN_REQUIREMENTS, Policy, RetryPolicy, RoutingTable, SCHEMA_VERSION,
+    TableError,
 };
 use crate::{
     address::{self, Scope},
+    api::RetryCode,
     fields, names,
     network::Network,
-    translate::{MAX_BACKENDS, MAX_IDLE_PER_ENDPOINT, MAX_REQUESTS_PER_CONNECTION, MAX_SAMPLE_PERCENT, MAX_WEIGHT},
+    translate::{
+        MAX_ATTEMPTS, MAX_BACKENDS, MAX_BACKOFF_MS, MAX_BUDGET_INTERVAL_MS, MAX_CODES, MAX_IDLE_PER_ENDPOINT,
+        MAX_REQUESTS_PER_CONNECTION, MAX_SAMPLE_PERCENT, MAX_WEIGHT,
+    },
 };
 
 /// The longest wait that a table may ask for.
@@ -45,6 +50,19 @@ pub(super) fn understood<'a>(major: u32, mut requires: impl Iterator<Item = &'a 
     }
 }
 
+impl RetryPolicy {
+    fn check(&self) -> Result<(), TableError> {
+        let is_code = |code: &u16| RetryCode((*code).into()).status().is_some();
+        ensure(self.attempts <= MAX_ATTEMPTS, || format!("{} attempts", self.attempts))?;
+        ensure(self.codes.len() <= MAX_CODES && self.codes.iter().all(is_code), || format!("codes {:?}", self.codes))?;
+        ensure((1..=MAX_BACKOFF_MS).contains(&self.backoff_ms), || format!("a backoff of {} ms", self.backoff_ms))?;
+        let (percent, interval) = (self.budget_percent, self.budget_interval_ms);
+        ensure(percent <= 100 && (1_000..=MAX_BUDGET_INTERVAL_MS).contains(&interval), || {
+            format!("a budget of {percent} % in {interval} ms")
+        })
+    }
+}
+
 impl Policy {
     fn check(&self) -> Result<(), TableError> {
         ensure(names::is_dns_label(&self.namespace), || format!("namespace {:?}", self.namespace))?;
@@ -52,9 +70,10 @@ impl Policy {
         let port = self.listener.port;
         ensure(port != 0 && port != names::ADMIN_PORT, || format!("listener port {port} is not allowed"))?;
         ensure(self.listener.bind_port == names::bind_port(port), || format!("bind port {}", self.listener.bind_port))?;
-        for ms in [self.timeouts.connect_ms, self.timeouts.response_header_ms] {
+        for ms in self.timeouts.all() {
             ensure((1..=MAX_TIMEOUT_MS).contains(&ms), || format!("a timeout of {ms} ms"))?;
         }
+        self.retry.check()?;
         let pool = &self.connection_pool;
         let range = |value: u64, most: u64| {
             ensure((1..=most).contains(&value), || format!("{value} in connectionPool, which is 1 to {most}"))

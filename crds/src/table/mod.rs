@@ -15,7 +15,7 @@ pub use fleet::{Fleet, FleetProxy};
 pub use parts::{ENDPOINTS_KEY, FLEET_KEY, MAX_BYTES, MAX_UNPACKED_BYTES, POLICY_KEY, Parts, TableError};
 pub use policy::{
     AccessLogPolicy, BackendPolicy, BackendSource, ConnectionPoolPolicy, FieldsPolicy, HeadersPolicy, LimitsPolicy,
-    ListenerPolicy, LoadBalancingPolicy, Policy, TimeoutsPolicy,
+    ListenerPolicy, LoadBalancingPolicy, Policy, RetryPolicy, TimeoutsPolicy,
 };
 pub use version::{KNOWN_REQUIREMENTS, SCHEMA_VERSION, SchemaVersion};
 

@@ -40,6 +40,9 @@ pub struct Policy {
     pub load_balancing: LoadBalancingPolicy,
     /// How long to wait.
     pub timeouts: TimeoutsPolicy,
+    /// What is tried again.
+    #[serde(default, skip_serializing_if = "RetryPolicy::is_default")]
+    pub retry: RetryPolicy,
     /// How connections to endpoints are kept.
     #[serde(default, skip_serializing_if = "ConnectionPoolPolicy::is_default")]
     pub connection_pool: ConnectionPoolPolicy,
@@ -85,6 +88,38 @@ pub struct TimeoutsPolicy {
     pub connect_ms: u64,
     /// From the last byte of the request to the response's header.
     pub response_header_ms: u64,
+    /// For one attempt to the end of its response, if that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_request_ms: Option<u64>,
+    /// For a request to the end of its response, if that is limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_ms: Option<u64>,
+    /// For a client between requests.
+    #[serde(default = "client_idle_ms", skip_serializing_if = "is_client_idle_ms")]
+    pub client_idle_ms: u64,
+    /// Without a byte in either direction while a response is on its way.
+    #[serde(default = "stream_idle_ms", skip_serializing_if = "is_stream_idle_ms")]
+    pub stream_idle_ms: u64,
+}
+
+/// nginx's.
+const fn client_idle_ms() -> u64 {
+    75_000
+}
+
+/// Envoy's.
+const fn stream_idle_ms() -> u64 {
+    300_000
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_client_idle_ms(ms: &u64) -> bool {
+    *ms == client_idle_ms()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_stream_idle_ms(ms: &u64) -> bool {
+    *ms == stream_idle_ms()
 }
 
 impl TimeoutsPolicy {
@@ -98,6 +133,77 @@ impl TimeoutsPolicy {
     #[must_use]
     pub fn response_header(&self) -> Duration {
         Duration::from_millis(self.response_header_ms)
+    }
+
+    /// For one attempt to the end of its response.
+    #[must_use]
+    pub fn backend_request(&self) -> Option<Duration> {
+        self.backend_request_ms.map(Duration::from_millis)
+    }
+
+    /// For a request to the end of its response.
+    #[must_use]
+    pub fn request(&self) -> Option<Duration> {
+        self.request_ms.map(Duration::from_millis)
+    }
+
+    /// For a client between requests.
+    #[must_use]
+    pub fn client_idle(&self) -> Duration {
+        Duration::from_millis(self.client_idle_ms)
+    }
+
+    /// Without a byte in either direction while a response is on its way.
+    #[must_use]
+    pub fn stream_idle(&self) -> Duration {
+        Duration::from_millis(self.stream_idle_ms)
+    }
+
+    /// All of them, in milliseconds.
+    pub(super) fn all(&self) -> impl Iterator<Item = u64> {
+        let always = [self.connect_ms, self.response_header_ms, self.client_idle_ms, self.stream_idle_ms];
+        always.into_iter().chain(self.backend_request_ms).chain(self.request_ms)
+    }
+}
+
+/// What is tried again. Without a word of it a proxy does what its release always did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RetryPolicy {
+    /// How often a request may be sent again.
+    pub attempts: u8,
+    /// Answers after which it is.
+    pub codes: Vec<u16>,
+    /// What pauses between attempts grow from.
+    pub backoff_ms: u64,
+    /// Retries, of a hundred requests.
+    pub budget_percent: u8,
+    /// Over which they are counted.
+    pub budget_interval_ms: u64,
+}
+
+impl Default for RetryPolicy {
+    /// The budget is that of Gateway API's GEP-3388.
+    fn default() -> Self {
+        Self { attempts: 1, codes: Vec::new(), backoff_ms: 25, budget_percent: 20, budget_interval_ms: 10_000 }
+    }
+}
+
+impl RetryPolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What pauses between attempts grow from.
+    #[must_use]
+    pub fn backoff(&self) -> Duration {
+        Duration::from_millis(self.backoff_ms)
+    }
+
+    /// Over which retries are counted, in seconds.
+    #[must_use]
+    pub fn budget_seconds(&self) -> u64 {
+        self.budget_interval_ms.div_ceil(1_000)
     }
 }
 
@@ -249,7 +355,15 @@ impl Policy {
             protocol: Protocol::Http,
             listener: ListenerPolicy { port, bind_port: names::bind_port(port), trusted_peers: Vec::new() },
             load_balancing: LoadBalancingPolicy { algorithm: Algorithm::RoundRobin },
-            timeouts: TimeoutsPolicy { connect_ms: 2_000, response_header_ms: 30_000 },
+            timeouts: TimeoutsPolicy {
+                connect_ms: 2_000,
+                response_header_ms: 30_000,
+                backend_request_ms: None,
+                request_ms: None,
+                client_idle_ms: client_idle_ms(),
+                stream_idle_ms: stream_idle_ms(),
+            },
+            retry: RetryPolicy::default(),
             connection_pool: ConnectionPoolPolicy::default(),
             limits: LimitsPolicy::default(),
             headers: HeadersPolicy::default(),

@@ -8,6 +8,7 @@ mod connections;
 mod endpoints;
 mod ports;
 mod problem;
+mod retry;
 mod spec;
 mod traffic;
 
@@ -16,6 +17,7 @@ use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 pub use access_log::MAX_SAMPLE_PERCENT;
 pub use connections::{MAX_IDLE_PER_ENDPOINT, MAX_REQUESTS_PER_CONNECTION};
 pub use problem::{Problem, ProblemKind};
+pub use retry::{MAX_ATTEMPTS, MAX_BACKOFF_MS, MAX_BUDGET_INTERVAL_MS, MAX_CODES};
 pub use spec::{MAX_BACKENDS, MAX_ENDPOINTS, MAX_WEIGHT};
 
 use crate::{

@@ -44,7 +44,12 @@ pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<P
     if let Some(timeouts) = &spec.timeouts {
         set_ms(&mut policy.timeouts.connect_ms, timeouts.connect.as_ref());
         set_ms(&mut policy.timeouts.response_header_ms, timeouts.response_header.as_ref());
+        policy.timeouts.backend_request_ms = ms_of(timeouts.backend_request.as_ref());
+        policy.timeouts.request_ms = ms_of(timeouts.request.as_ref());
+        set_ms(&mut policy.timeouts.client_idle_ms, timeouts.client_idle.as_ref());
+        set_ms(&mut policy.timeouts.stream_idle_ms, timeouts.stream_idle.as_ref());
     }
+    super::retry::resolve(spec, &mut policy.retry);
     super::connections::resolve(spec, &mut policy.connection_pool);
     super::traffic::resolve(spec, &mut policy);
     super::access_log::resolve(spec, &mut policy.access_log);
@@ -74,9 +79,14 @@ pub(super) fn weight_of(weight: i32) -> u32 {
 }
 
 pub(super) fn set_ms(ms: &mut u64, duration: Option<&GepDuration>) {
-    if let Some(Ok(duration)) = duration.map(GepDuration::parse) {
-        *ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    if let Some(given) = ms_of(duration) {
+        *ms = given;
     }
+}
+
+fn ms_of(duration: Option<&GepDuration>) -> Option<u64> {
+    let duration = duration?.parse().ok()?;
+    Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Collects what is wrong.
@@ -128,7 +138,12 @@ impl Checker<'_> {
         if let Some(timeouts) = &spec.timeouts {
             self.timeout(timeouts.connect.as_ref(), "spec.timeouts.connect");
             self.timeout(timeouts.response_header.as_ref(), "spec.timeouts.responseHeader");
+            self.timeout(timeouts.backend_request.as_ref(), "spec.timeouts.backendRequest");
+            self.timeout(timeouts.request.as_ref(), "spec.timeouts.request");
+            self.timeout(timeouts.client_idle.as_ref(), "spec.timeouts.clientIdle");
+            self.timeout(timeouts.stream_idle.as_ref(), "spec.timeouts.streamIdle");
         }
+        self.retry(spec);
         self.connections(spec);
         self.traffic(spec);
         self.access_log(spec);

@@ -57,6 +57,7 @@ impl Pool {
             load_balancing: None,
             timeouts: None,
             limits: None,
+            retry: None,
             connection_pool: None,
             headers: None,
             access_log: None,

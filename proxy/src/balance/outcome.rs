@@ -53,11 +53,15 @@ pub enum Reason {
     ProxyExhausted,
     /// A bug of ours ended the request: see `evenkeel_panics_total`.
     InternalError,
+    /// The last failure could have been followed by another attempt, but attempts or their budget are used up.
+    RetriesExhausted,
+    /// The endpoint answered, with a status after which the request was sent to another. No request ends so.
+    UpstreamStatus,
 }
 
 impl Reason {
     /// Every reason, for metrics.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::NoHealthyUpstream,
         Self::ConnectFailed,
         Self::ConnectTimeout,
@@ -70,6 +74,8 @@ impl Reason {
         Self::SlowClient,
         Self::ProxyExhausted,
         Self::InternalError,
+        Self::RetriesExhausted,
+        Self::UpstreamStatus,
     ];
 
     /// The place in [`Reason::ALL`].
@@ -94,6 +100,8 @@ impl Reason {
             Self::SlowClient => "SI",
             Self::ProxyExhausted => "OM",
             Self::InternalError => "IE",
+            Self::RetriesExhausted => "URX",
+            Self::UpstreamStatus => "US",
         }
     }
 

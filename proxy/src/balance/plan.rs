@@ -8,7 +8,7 @@ use evenkeel_crds::{
     table::{EndpointRow, EndpointState as RowState},
 };
 
-use super::{BackendState, EndpointId, EndpointState, Registry};
+use super::{BackendState, BudgetRules, EndpointId, EndpointState, Registry, Retry};
 use crate::guard::Rules;
 
 /// A table compiled.
@@ -20,16 +20,33 @@ pub struct Plan {
     pub connect_timeout: Duration,
     /// From the last byte of the request to the response's header.
     pub response_header_timeout: Duration,
+    /// For one attempt, to the end of its response.
+    pub backend_request_timeout: Option<Duration>,
+    /// For a request, to the end of its response.
+    pub request_timeout: Option<Duration>,
+    /// How long clients may do nothing.
+    pub client_limits: ClientLimits,
+    /// What is tried again.
+    pub retry: Retry,
+    /// How many retries there may be.
+    pub retry_budget: BudgetRules,
     /// What heads and bodies must be, and what is changed in them.
     pub rules: Rules,
     /// How connections to endpoints are kept.
     pub connection_pool: ConnectionPool,
     /// Which requests are logged.
     pub access_log: AccessLog,
-    /// How many proxies share the pool's traffic, at least 1.
-    pub fleet: u32,
     /// Its backends, in the order of the spec.
     pub backends: Vec<PlannedBackend>,
+}
+
+/// How long clients may do nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Between two requests.
+    pub idle: Duration,
+    /// While a response is on its way and nothing moves in either direction.
+    pub stream: Duration,
 }
 
 /// How connections to endpoints are kept.
@@ -95,6 +112,15 @@ impl Plan {
         Self {
             connect_timeout: policy.timeouts.connect(),
             response_header_timeout: policy.timeouts.response_header(),
+            backend_request_timeout: policy.timeouts.backend_request(),
+            request_timeout: policy.timeouts.request(),
+            client_limits: ClientLimits { idle: policy.timeouts.client_idle(), stream: policy.timeouts.stream_idle() },
+            retry: Retry::of(&policy.retry),
+            retry_budget: BudgetRules {
+                percent: policy.retry.budget_percent.into(),
+                seconds: policy.retry.budget_seconds(),
+                fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
+            },
             rules: Rules::of(policy),
             connection_pool: ConnectionPool {
                 max_idle_per_endpoint: policy.connection_pool.max_idle_per_endpoint,
@@ -106,7 +132,6 @@ impl Plan {
                 sample_percent: policy.access_log.sample_percent,
                 names: format!("\"namespace\":\"{}\",\"pool\":\"{}\"", policy.namespace, policy.pool).into(),
             },
-            fleet: u32::try_from(table.fleet.proxies.len()).unwrap_or(u32::MAX).max(1),
             backends: backends.collect(),
             pool,
         }

@@ -1,80 +1,19 @@
-//! Attempts: pick an endpoint, connect, send, and on failure perhaps again.
+//! One attempt: a connection, the request on it, and the head of the answer; or why there is none.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use http::Response;
-
-use super::{
-    Fault, ResponseBody,
-    body::Relay,
-    exchange::Exchange,
-    request::Outgoing,
-    retry::{Failure, History, Next},
-};
+use super::{Fault, exchange::Exchange, request::Outgoing, retry::Failure};
 use crate::{
-    balance::{EndpointState, Picked, Reason, View},
+    balance::{Picked, Reason, View},
     codec::ResponseHead,
-    mishap,
     upstream::{self, Connection, ExchangeError, Inbound, Means, Need, connect},
 };
 
-/// Forwards a request: the answer of an endpoint, or ours if there is none.
-pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: Outgoing) -> Response<ResponseBody> {
-    let mut newer = None; // what is in force when another endpoint is picked
-    let mut history = History::default();
-    let mut tried: Vec<Arc<EndpointState>> = Vec::new();
-    let Ok(mut picked) = exchange.pick(view, &tried) else {
-        return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
-    };
-    loop {
-        let view = newer.as_deref().unwrap_or(view);
-        let fresh = history.distrusts_kept();
-        let failure = match attempt(&exchange, view, &picked, &mut outgoing, fresh).await {
-            Ok(answer) => return relay(exchange, view, &picked, outgoing, answer),
-            Err(failure) => failure,
-        };
-        let next = history.decide(failure, outgoing.can_repeat());
-        if next == Next::OtherEndpoint {
-            tried.push(Arc::clone(&picked.endpoint));
-        }
-        // The endpoints of the table that the request began with may be gone since.
-        let present = exchange.pool.view.load_full().filter(|_| next == Next::OtherEndpoint);
-        let view = present.as_deref().unwrap_or(view);
-        let possible = next != Next::GiveUp && view.has_untried(&tried);
-        if !possible || !exchange.take_retry(failure.reason(), view.plan.fleet) {
-            return give_up(exchange, failure, outgoing.fault);
-        }
-        if next == Next::OtherEndpoint {
-            match exchange.pick(view, &tried) {
-                Ok(other) => picked = other,
-                Err(_) => return give_up(exchange, failure, None),
-            }
-            newer = present.or(newer);
-        }
-    }
-}
-
-/// The status of the last failure; of the client's if that was the cause.
-fn give_up(exchange: Exchange, last: Failure, fault: Option<Fault>) -> Response<ResponseBody> {
-    if let Some(fault) = fault {
-        return exchange.blame_client(fault);
-    }
-    let (status, detail) = match last.reason() {
-        Reason::ConnectTimeout => (504, "no connection to an endpoint in time"),
-        Reason::ResponseTimeout => (504, "no answer from the endpoint in time"),
-        Reason::ConnectFailed => (502, "no connection to an endpoint"),
-        Reason::UpstreamProtocol => (502, "the endpoint's answer is not HTTP"),
-        Reason::ProxyExhausted => (503, "the proxy has no descriptor, port or memory left"),
-        _ => (502, "the endpoint closed the connection before it answered"),
-    };
-    exchange.fail(status, last.reason(), detail)
-}
-
 /// The head of an endpoint's answer, its body on the way, and the connection that it comes on.
-type Answer = (ResponseHead, Inbound, Connection);
+pub(super) type Answer = (ResponseHead, Inbound, Connection);
 
 /// One attempt at one endpoint; `fresh`: on a new connection.
-async fn attempt(
+pub(super) async fn attempt(
     exchange: &Exchange,
     view: &View,
     picked: &Picked,
@@ -83,7 +22,7 @@ async fn attempt(
 ) -> Result<Answer, Failure> {
     let address = picked.endpoint.address;
     let worker = &exchange.worker;
-    let need = if outgoing.can_repeat() { Need::Likely } else { Need::Certain };
+    let need = if outgoing.will_repeat() { Need::Likely } else { Need::Certain };
     let kept = if fresh { None } else { worker.idle.take(exchange.pool.index, address, need, worker.waits.now()) };
     let reused = kept.is_some();
     let mut connection = match kept {
@@ -96,7 +35,9 @@ async fn attempt(
     if outgoing.has_large_body() && connection.bear_pauses().is_err() {
         tracing::debug!(%address, "the connection is dead already"); // which sending will tell
     }
-    let means = Means { buffers: &worker.buffers, waits: &worker.waits, limit: view.plan.response_header_timeout };
+    let plan = &view.plan;
+    let limit = if outgoing.is_grpc() { plan.client_limits.stream } else { plan.response_header_timeout };
+    let means = Means { buffers: &worker.buffers, waits: &worker.waits, limit };
     outgoing.outbound.rewind();
     match upstream::exchange(&mut connection, &mut outgoing.outbound, outgoing.asked, &means).await {
         Ok((head, inbound)) => Ok((head, inbound, connection)),
@@ -136,7 +77,7 @@ async fn open(exchange: &Exchange, address: SocketAddr, limit: Duration) -> Resu
 /// Tells whose fault it was and whether anything was sent.
 fn classify(error: &ExchangeError<Fault>, outgoing: &mut Outgoing, reused: bool) -> Failure {
     match error {
-        ExchangeError::Timeout => Failure::Final(Reason::ResponseTimeout),
+        ExchangeError::Timeout => Failure::Late,
         ExchangeError::Body(fault) => {
             outgoing.fault = Some(*fault);
             Failure::Final(Reason::BadRequest)
@@ -148,32 +89,4 @@ fn classify(error: &ExchangeError<Fault>, outgoing: &mut Outgoing, reused: bool)
         ExchangeError::Cut(_) => Failure::Final(Reason::UpstreamClosed),
         ExchangeError::Malformed(_) => Failure::Final(Reason::UpstreamProtocol),
     }
-}
-
-/// Passes the endpoint's answer on.
-fn relay(
-    mut exchange: Exchange,
-    view: &View,
-    picked: &Picked,
-    mut outgoing: Outgoing,
-    (head, inbound, connection): Answer,
-) -> Response<ResponseBody> {
-    mishap::may_happen(|| head.fields.get("x-mishap").map_or(&[], |value| value.as_bytes()));
-    exchange.note_head();
-    exchange.worker.buffers.give_written(outgoing.outbound.take_head());
-    let body = ResponseBody::relay(Box::new(Relay {
-        inbound,
-        outbound: (!outgoing.outbound.is_done()).then_some(outgoing.outbound),
-        status: head.status.as_u16(),
-        address: picked.endpoint.address,
-        epoch: view.epoch,
-        rules: head.persistent.then_some(view.plan.connection_pool),
-        reset: outgoing.reset,
-        broken: None,
-        held: Some((exchange, connection)),
-    }));
-    let mut response = Response::new(body);
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.fields;
-    response
 }

@@ -11,9 +11,9 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{ClientBody, Fault, exchange::Exchange};
+use super::{ClientBody, Fault, deadlines::Deadlines, exchange::Exchange};
 use crate::{
-    balance::{ConnectionPool, Outcome, Reason},
+    balance::{ConnectionPool, Outcome, Picked, Reason, View},
     mishap,
     upstream::{Connection, Inbound, Outbound, ReadError, SendError},
 };
@@ -25,6 +25,8 @@ pub(crate) enum RelayError {
     Upstream(#[from] ReadError),
     #[error("the request's body broke: {0}")]
     Client(Fault),
+    #[error("the endpoint's answer took too long")]
+    Late,
 }
 
 /// The body of an answer: our own text, or an endpoint's on its way to the client. That one in a box: an answer is moved a
@@ -39,12 +41,12 @@ pub(crate) struct Relay {
     pub(super) inbound: Inbound,
     /// The rest of a request that was answered before its end.
     pub(super) outbound: Option<Outbound<ClientBody>>,
-    pub(super) status: u16,
-    pub(super) address: SocketAddr,
-    /// The view in which the endpoint was picked.
-    pub(super) epoch: u64,
-    /// How the connection is kept, if it may be used again.
-    pub(super) rules: Option<ConnectionPool>,
+    /// How the exchange ends if nothing breaks.
+    pub(super) outcome: Outcome,
+    pub(super) source: Source,
+    /// Whether the connection may be used again.
+    pub(super) is_kept: bool,
+    pub(super) deadlines: Option<Box<Deadlines>>,
     /// For clients who take the end of the connection for the end of the body.
     pub(super) reset: Option<Rc<Cell<bool>>>,
     /// Why it will break off, once all before that is on its way.
@@ -53,7 +55,41 @@ pub(crate) struct Relay {
     pub(super) held: Option<(Exchange, Connection)>,
 }
 
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source {
+    address: SocketAddr,
+    /// The view in which the endpoint was picked.
+    epoch: u64,
+    /// How connections are kept.
+    rules: ConnectionPool,
+}
+
+impl Source {
+    pub(super) fn of(view: &View, picked: &Picked) -> Self {
+        Self { address: picked.endpoint.address, epoch: view.epoch, rules: view.plan.connection_pool }
+    }
+
+    /// Keeps a connection, if its endpoint still gets new traffic.
+    pub(super) fn keep(&self, exchange: &Exchange, connection: Connection) {
+        let view = exchange.pool.view.load();
+        if view.as_ref().is_some_and(|view| view.epoch == self.epoch || view.kept.contains(&self.address)) {
+            let worker = &exchange.worker;
+            worker.idle.put(exchange.pool.index, self.address, connection, self.rules, worker.waits.now());
+        }
+    }
+}
+
 impl ResponseBody {
+    /// Ends an answer of which nothing moved for too long. The error is for hyper.
+    pub(crate) fn time_out(&mut self) -> RelayError {
+        let Self::Relay(relay) = self else { return RelayError::Late };
+        let by_client = relay.outbound.as_ref().is_some_and(Outbound::awaits_body);
+        let error = if by_client { RelayError::Client(Fault::Slow) } else { RelayError::Late };
+        relay.break_off(&error);
+        error
+    }
+
     pub(super) fn local(text: Bytes) -> Self {
         Self::Local(Some(text))
     }
@@ -70,39 +106,45 @@ impl Relay {
     /// Keeps the connection, unless half a request or bytes of no message are on it.
     fn complete(&mut self) {
         let Some((exchange, connection)) = self.held.take() else { return };
-        let (pool, worker) = (exchange.pool.index, &exchange.worker);
-        let clean = self.outbound.is_none() && !self.inbound.has_surplus();
-        if let Some(rules) = self.rules.filter(|_| clean && self.is_wanted(&exchange)) {
-            worker.idle.put(pool, self.address, connection, rules, worker.waits.now());
+        if self.is_kept && self.outbound.is_none() && !self.inbound.has_surplus() {
+            self.source.keep(&exchange, connection);
         }
         self.outbound = None;
-        exchange.end(Outcome::answered(self.status));
-    }
-
-    /// Whether the endpoint still gets new traffic.
-    fn is_wanted(&self, exchange: &Exchange) -> bool {
-        let view = exchange.pool.view.load();
-        view.as_ref().is_some_and(|view| view.epoch == self.epoch || view.kept.contains(&self.address))
+        exchange.end(self.outcome);
     }
 
     /// What was passed on cannot be taken back: the client sees the connection break, never a clean end.
     fn break_off(&mut self, error: &RelayError) {
-        tracing::debug!(address = %self.address, %error, "response broken off");
+        tracing::debug!(address = %self.source.address, %error, "response broken off");
         if let Some(reset) = &self.reset {
             reset.set(true);
         }
         self.outbound = None;
         let Some((exchange, _)) = self.held.take() else { return };
         if matches!(error, RelayError::Upstream(error) if error.is_dead_peer()) {
-            exchange.worker.idle.forget(exchange.pool.index, self.address);
+            exchange.worker.idle.forget(exchange.pool.index, self.source.address);
         }
-        match error {
-            RelayError::Client(Fault::Left) => exchange.leave(),
-            RelayError::Client(Fault::Slow) => exchange.end(Outcome::failed(self.status, Reason::SlowClient)),
-            RelayError::Client(Fault::Malformed | Fault::TooLarge) => {
-                exchange.end(Outcome::failed(self.status, Reason::BadRequest));
-            }
-            RelayError::Upstream(_) => exchange.end(Outcome::failed(self.status, Reason::UpstreamClosed)),
+        let reason = match error {
+            RelayError::Client(Fault::Left) => return exchange.leave(),
+            RelayError::Client(Fault::Slow) => Reason::SlowClient,
+            RelayError::Client(Fault::Malformed | Fault::TooLarge) => Reason::BadRequest,
+            RelayError::Upstream(_) => Reason::UpstreamClosed,
+            RelayError::Late => Reason::ResponseTimeout,
+        };
+        exchange.end(Outcome::failed(self.outcome.status, reason));
+    }
+
+    /// The next piece, unless time is over: then it is the client's fault if it took so long to take what was there.
+    fn poll_limited(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, RelayError>> {
+        let polled = self.poll_relay(cx);
+        let is_over = |deadlines: &mut Box<Deadlines>| deadlines.poll(cx).is_ready();
+        if self.inbound.is_done() || !self.deadlines.as_mut().is_some_and(is_over) {
+            return polled;
+        }
+        match polled {
+            Poll::Pending => Poll::Ready(Err(RelayError::Late)),
+            Poll::Ready(Ok(_)) => Poll::Ready(Err(RelayError::Client(Fault::Slow))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
         }
     }
 
@@ -114,7 +156,7 @@ impl Relay {
                 Poll::Ready(Ok(())) => self.outbound = None,
                 Poll::Ready(Err(SendError::Body(error))) => return Poll::Ready(Err(RelayError::Client(error))),
                 // Who has answered need not read on; the rest of the answer counts.
-                Poll::Ready(Err(SendError::Socket(_))) => (self.outbound, self.rules) = (None, None),
+                Poll::Ready(Err(SendError::Socket(_))) => (self.outbound, self.is_kept) = (None, false),
             }
         }
         let frame = ready!(connection.poll_frame(cx, &mut self.inbound))?;
@@ -137,7 +179,7 @@ impl Body for ResponseBody {
         };
         let frame = match relay.broken.take() {
             Some(error) => Err(error),
-            None => match ready!(relay.poll_relay(cx)) {
+            None => match ready!(relay.poll_limited(cx)) {
                 // What came before goes out first: a client that saw nothing of an answer may send its request again.
                 Err(error) => {
                     relay.broken = Some(error);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Client, Fault, ResponseBody, answer};
 use crate::{
-    balance::{AccessLog, BackendState, NoPick, Outcome, Permit, Picked, Reason, View},
+    balance::{AccessLog, BackendState, BudgetRules, NoPick, Outcome, Permit, Picked, Reason, View},
     guard::Refusal,
     report::{End, Ended, Record},
     shared::Pool,
@@ -84,6 +84,12 @@ impl Exchange {
         Ok(picked)
     }
 
+    /// Takes a place again where an earlier attempt was answered.
+    pub(super) fn return_to(&mut self, picked: &Picked) {
+        self.permit = Some(Permit::take(Arc::clone(&picked.endpoint)));
+        self.backend = Some(Arc::clone(&picked.backend));
+    }
+
     /// Counts fields that were dropped for their names.
     pub(super) fn count_dropped_fields(&self, count: usize) {
         for _ in 0..count {
@@ -97,9 +103,9 @@ impl Exchange {
     }
 
     /// Asks the budget for a retry after a failure.
-    pub(super) fn take_retry(&mut self, reason: Reason, fleet: u32) -> bool {
+    pub(super) fn take_retry(&mut self, reason: Reason, rules: BudgetRules) -> bool {
         let thread = self.worker.index;
-        let allowed = self.pool.budget.take_retry(thread, self.worker.second(), fleet);
+        let allowed = self.pool.budget.take_retry(thread, self.worker.second(), rules);
         if allowed {
             self.pool.retries.add(thread, reason.index());
             self.attempt = Instant::now();

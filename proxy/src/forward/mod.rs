@@ -3,10 +3,12 @@
 mod answer;
 mod attempt;
 mod body;
+mod deadlines;
 mod exchange;
 mod incoming;
 mod request;
 mod retry;
+mod tries;
 
 pub(crate) use body::ResponseBody;
 pub(crate) use exchange::report;
@@ -88,6 +90,7 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<I
         }
         (Ok(Passage::Forward(head)), Some(view)) => {
             exchange.count_dropped_fields(head.dropped());
+            client.pace.grant(view.plan.client_limits);
             let body = !matches!(head.framing(), Framing::None | Framing::Length(0));
             let body = body.then(|| ClientBody::new(incoming, view.plan.rules.max_body, Rc::clone(&client.pace)));
             let buffers = &exchange.worker.buffers;
@@ -109,7 +112,7 @@ fn answered(view: Option<&View>, mut response: Response<ResponseBody>) -> Admitt
 pub(crate) async fn answer(admitted: Admitted) -> Response<ResponseBody> {
     match admitted {
         Admitted::Forward(exchange, view, outgoing) => {
-            let mut response = attempt::forward(exchange, &view, outgoing).await;
+            let mut response = tries::forward(exchange, &view, outgoing).await;
             view.plan.rules.response.apply(response.headers_mut());
             response
         }

@@ -2,26 +2,59 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use http::Method;
+use http::{HeaderMap, Method, header};
 
-use super::{ClientBody, Fault};
+use super::{ClientBody, Fault, deadlines::Over, retry::Failure};
 use crate::{
+    balance::Reason,
     codec::{self, Asked, Framing},
     guard::Head,
-    upstream::{Buffers, Outbound},
+    upstream::{Buffers, MAX_KEPT_BYTES, Outbound},
 };
 
 /// What a socket takes at once from whoever sends, whether it is read or not.
 const LARGE_BYTES: u64 = 32 * 1024;
+/// A body of a length up to this is kept while it is sent.
+const MAX_KEPT: u64 = MAX_KEPT_BYTES as u64;
 /// Methods that may be sent twice (RFC 9110 §9.2.2; TRACE is not served).
 const IDEMPOTENT: [Method; 5] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
 
-/// A request that can be sent: once, or again as long as nothing of its body was needed.
+fn is_grpc(fields: &HeaderMap) -> bool {
+    fields.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Whether sending a request twice is as good as once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeat {
+    /// It may happen twice.
+    Never,
+    /// As long as its body is kept, whose length nobody knows.
+    WhileKept,
+    /// As long as its body is kept, which is as small as that.
+    Kept,
+    /// It has no body.
+    Always,
+}
+
+impl Repeat {
+    fn of(method: &Method, has_body: bool, framing: Framing) -> Self {
+        match framing {
+            _ if !IDEMPOTENT.contains(method) => Self::Never,
+            _ if !has_body => Self::Always,
+            Framing::Length(..=MAX_KEPT) => Self::Kept,
+            Framing::Length(_) => Self::Never,
+            Framing::None | Framing::Chunked | Framing::Close => Self::WhileKept,
+        }
+    }
+}
+
+/// A request that can be sent: once, or again as long as all that was needed of its body is kept.
 pub(crate) struct Outgoing {
     /// What is sent: written once, the same bytes for every attempt.
     pub(super) outbound: Outbound<ClientBody>,
     pub(super) asked: Asked,
-    can_repeat: bool,
+    repeat: Repeat,
+    is_grpc: bool,
     has_large_body: bool,
     was_sent: bool,
     /// What the client did to the body, if that is why it did not come to its end.
@@ -52,15 +85,21 @@ impl Outgoing {
             },
             framing,
         );
+        let repeat = Repeat::of(head.method(), body.is_some(), framing);
+        let mut outbound = Outbound::new(bytes, framing, body);
+        if matches!(repeat, Repeat::Kept | Repeat::WhileKept) {
+            outbound.keep_body();
+        }
         Self {
             asked: Asked::by(head.method()),
-            can_repeat: body.is_none() && IDEMPOTENT.contains(head.method()),
+            repeat,
+            is_grpc: *head.method() == Method::POST && is_grpc(head.fields()),
             has_large_body: match framing {
                 Framing::None => false,
                 Framing::Length(bytes) => bytes > LARGE_BYTES,
                 Framing::Chunked | Framing::Close => true,
             },
-            outbound: Outbound::new(bytes, framing, body),
+            outbound,
             was_sent: false,
             fault: None,
             reset,
@@ -69,7 +108,33 @@ impl Outgoing {
 
     /// Whether sending it twice is as good as once and possible.
     pub(super) fn can_repeat(&self) -> bool {
-        self.can_repeat
+        match self.repeat {
+            Repeat::Never => false,
+            Repeat::Always => true,
+            Repeat::Kept | Repeat::WhileKept => self.outbound.keeps_body(),
+        }
+    }
+
+    /// Whether that will be so whenever an attempt fails.
+    pub(super) fn will_repeat(&self) -> bool {
+        self.repeat != Repeat::WhileKept && self.can_repeat()
+    }
+
+    /// Whether answers may take as long as they like to begin.
+    pub(super) fn is_grpc(&self) -> bool {
+        self.is_grpc
+    }
+
+    /// Tells whose fault it is that time is over.
+    pub(super) fn judge_late(&mut self, over: Over) -> Failure {
+        if self.outbound.awaits_body() {
+            self.fault = Some(Fault::Slow);
+            return Failure::Final(Reason::SlowClient);
+        }
+        match over {
+            Over::Attempt => Failure::Late,
+            Over::Request => Failure::Final(Reason::ResponseTimeout),
+        }
     }
 
     /// Whether it is about to be sent for the first time, which is told once.

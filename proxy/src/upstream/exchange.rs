@@ -85,20 +85,20 @@ where
 type HeadAndMore = (ResponseHead, Bytes);
 
 /// How far an exchange has come.
-struct Step<'a> {
+struct Step {
     /// Why no more of the request can be sent. An answer may be there all the same (RFC 9112 §9.5).
     broken: Option<io::Error>,
-    wait: Option<Wait<'a>>,
+    wait: Option<Wait>,
 }
 
-impl<'a> Step<'a> {
+impl Step {
     fn poll<B: Body<Data = Bytes> + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         connection: &mut Connection,
         outbound: &mut Outbound<B>,
         reader: &mut HeadReader,
-        means: &Means<'a>,
+        means: &Means<'_>,
     ) -> Poll<Result<HeadAndMore, ExchangeError<B::Error>>> {
         let stream = &mut connection.stream;
         if self.broken.is_none() && !outbound.is_done() {

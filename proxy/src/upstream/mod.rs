@@ -18,5 +18,5 @@ pub(crate) use connection::Connection;
 pub(crate) use exchange::{ExchangeError, Means, exchange};
 pub(crate) use idle::{Idle, Need};
 pub(crate) use receive::{Inbound, ReadError};
-pub(crate) use send::{Outbound, SendError};
+pub(crate) use send::{MAX_KEPT_BYTES, Outbound, SendError};
 pub(crate) use turn::begin as begin_turn;

@@ -158,6 +158,12 @@ impl Inbound {
         self.decoder.is_done() && !self.input.is_empty()
     }
 
+    /// Passes over what was read already; whether that was all, and nothing more.
+    pub(crate) fn skip(&mut self) -> bool {
+        while matches!(self.decoder.decode(&mut self.input), Ok(Piece::Data(_) | Piece::Trailers(_))) {}
+        self.decoder.is_done() && self.input.is_empty()
+    }
+
     /// How many bytes are to come, if that is known.
     pub(crate) fn left(&self) -> Option<u64> {
         self.decoder.left()

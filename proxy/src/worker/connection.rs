@@ -20,7 +20,7 @@ pub(super) fn spawn(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: S
     tokio::task::spawn_local(async move {
         let _guard = guard;
         match stream.local_addr() {
-            Ok(local) => run(&Ends { pool, peer, local }, &Seat::take(&worker), stream).await,
+            Ok(local) => run(&Ends { pool, peer, local }, &Seat::take(&worker, pool), stream).await,
             Err(error) => tracing::debug!(%peer, %error, "the client left at once"),
         }
     });
@@ -40,9 +40,13 @@ struct Seat {
 }
 
 impl Seat {
-    fn take(worker: &Rc<Worker>) -> Self {
+    fn take(worker: &Rc<Worker>, pool: usize) -> Self {
         let spread = u32::try_from(worker.random() % 1000).unwrap_or_default();
-        Self { pace: worker.clients.enter(spread), worker: Rc::clone(worker) }
+        let pace = worker.clients.enter(spread);
+        if let Some(view) = &*worker.shared.pools[pool].view.load() {
+            pace.grant(view.plan.client_limits);
+        }
+        Self { pace, worker: Rc::clone(worker) }
     }
 }
 

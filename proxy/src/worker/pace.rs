@@ -12,18 +12,20 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::balance::ClientLimits;
+
 /// How precise a deadline is.
 pub(crate) const TICK: Duration = Duration::from_millis(1000 / PER_SECOND as u64);
 const PER_SECOND: u32 = 2;
 /// A client may take so long from the first byte of a head to its last (nginx: 60 s).
 const HEAD: u32 = seconds(10);
-/// And so long before it (nginx: 75 s).
+/// And so long before it, if its pool says nothing else (nginx: 75 s).
 const IDLE: u32 = seconds(75);
 /// Within a body that an endpoint waits for (nginx: 60 s).
 const BODY: u32 = seconds(60);
 /// And without taking anything of an answer (nginx: 60 s).
 const SEND: u32 = seconds(60);
-/// Without a byte in either direction while an answer is on its way (Envoy: 5 min).
+/// Without a byte in either direction while an answer is on its way, if its pool says nothing else (Envoy: 5 min).
 const STREAM: u32 = seconds(300);
 /// After an answer the rest of its request may come for so long.
 const REST: u32 = seconds(1);
@@ -31,6 +33,11 @@ const REST: u32 = seconds(1);
 const MAX_AGE: u32 = seconds(3600);
 const MAX_REQUESTS: u32 = 10_000;
 const NEVER: u32 = u32::MAX;
+
+/// At least so long.
+fn ticks(limit: Duration) -> u32 {
+    u32::try_from(limit.as_millis().div_ceil(TICK.as_millis())).unwrap_or(NEVER / 2)
+}
 
 const fn seconds(seconds: u32) -> u32 {
     seconds * PER_SECOND
@@ -63,6 +70,13 @@ pub(crate) enum Phase {
     Answer,
 }
 
+/// What the pool of a client grants it, in ticks.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    idle: u32,
+    stream: u32,
+}
+
 /// The pace of one client.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -70,6 +84,7 @@ pub(crate) struct Pace {
     /// Its place in the worker's list. Written by that list.
     pub(super) place: Cell<usize>,
     phase: Cell<Phase>,
+    limits: Cell<Limits>,
     deadline: Cell<u32>,
     is_over: Cell<bool>,
     /// Whether an answer waits for the client to take it.
@@ -106,6 +121,7 @@ impl Pace {
             clock,
             place: Cell::new(0),
             phase: Cell::new(Phase::Idle),
+            limits: Cell::new(Limits { idle: IDLE, stream: STREAM }),
             deadline: Cell::new(now + IDLE + 1),
             is_over: Cell::default(),
             is_sending: Cell::default(),
@@ -119,6 +135,14 @@ impl Pace {
             is_called: Cell::default(),
             waker: RefCell::default(),
             body: RefCell::default(),
+        }
+    }
+
+    /// Grants the client what its pool says, from the next wait on; of one that has just come the first has begun.
+    pub(crate) fn grant(&self, limits: ClientLimits) {
+        self.limits.set(Limits { idle: ticks(limits.idle), stream: ticks(limits.stream) });
+        if self.phase() == Phase::Idle && self.requests.get() == 0 {
+            self.enter(Phase::Idle, self.limits.get().idle);
         }
     }
 
@@ -155,7 +179,7 @@ impl Pace {
     /// Whether that is so for a whole tick: then nobody who asks one thing after the other is about to ask. Or whether others
     /// need the room.
     pub(super) fn has_rested(&self) -> bool {
-        self.is_resting() && (self.must_rest.get() || self.deadline.get() < self.clock.now() + IDLE)
+        self.is_resting() && (self.must_rest.get() || self.deadline.get() < self.clock.now() + self.limits.get().idle)
     }
 
     /// Lets it rest as soon as it can.
@@ -254,7 +278,7 @@ impl Pace {
     pub(crate) fn leave_body(&self) {
         self.is_body_wanted.set(false);
         if self.phase() == Phase::Idle && !self.is_sending() {
-            self.enter(Phase::Idle, IDLE);
+            self.enter(Phase::Idle, self.limits.get().idle);
         }
     }
 
@@ -274,7 +298,7 @@ impl Pace {
 
     fn wait_for_answer(&self) {
         if !self.is_sending() {
-            self.deadline.set(self.clock.now() + STREAM + 1);
+            self.deadline.set(self.clock.now() + self.limits.get().stream + 1);
         }
     }
 
@@ -287,7 +311,7 @@ impl Pace {
     }
 
     fn wait_for_next(&self) {
-        self.enter(Phase::Idle, if self.is_body_wanted.get() { REST } else { IDLE });
+        self.enter(Phase::Idle, if self.is_body_wanted.get() { REST } else { self.limits.get().idle });
     }
 
     /// The client's system takes nothing now.
@@ -436,6 +460,23 @@ mod tests {
             bytes(&pace);
         }
         ends_after(&clock, &pace, 300);
+    }
+
+    #[test]
+    fn a_pool_may_grant_its_clients_more_or_less() {
+        let granted = ClientLimits { idle: Duration::from_secs(30), stream: Duration::from_secs(600) };
+        let (clock, pace) = start();
+        pace.grant(granted);
+        ends_after(&clock, &pace, 30);
+        let (clock, pace) = start();
+        pace.read();
+        pace.begin(false);
+        pace.grant(granted);
+        pace.answer();
+        ends_after(&clock, &pace, 600);
+        pace.answer();
+        pace.rest();
+        ends_after(&clock, &pace, 30);
     }
 
     #[test]

@@ -165,7 +165,11 @@ impl Body for Answer {
     type Error = <ResponseBody as Body>::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if polled.is_pending() && self.pace.is_over() && !self.pace.is_sending() {
+            return Poll::Ready(Some(Err(self.body.time_out())));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

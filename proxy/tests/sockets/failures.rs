@@ -1,4 +1,4 @@
-//! What goes wrong upstream: who is tried next, what the client is told, what is counted.
+//! What goes wrong: who is tried next, what the client is told, what is counted. A table first, then what needs more words.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-use crate::endpoint::{Endpoint, nobody};
+use crate::endpoint::{Accepted, Endpoint, nobody};
 use crate::pool::Pool;
 use crate::proxy::{Proxy, until};
 use crate::wire::{GET, OK, POST, field, status};
@@ -26,6 +26,132 @@ async fn retries(proxy: &Proxy) -> u64 {
     proxy.metric("evenkeel_retries_total", &[]).await
 }
 
+/// What an endpoint does.
+#[derive(Clone, Copy, Debug)]
+enum Does {
+    Refuse,
+    NotAccept,
+    NotAnswer,
+    Close,
+    Reset,
+    Answer(&'static str),
+}
+
+/// What the endpoints do, how many there are, what the pool says of retries, and the request; what the client gets, status and
+/// reason, on whose side that is booked; how often an endpoint saw the request, and how often it was tried again.
+type Row = (Does, usize, &'static str, &'static str, u16, Option<&'static str>, &'static str, usize, u64);
+
+const PUT: &str = "PUT / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 3\r\n\r\nabc";
+const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 4\r\n\r\nbusy";
+const LIST: &str = "  retry: {codes: [429, 503, 504]}\n";
+const TWICE: &str = "  retry: {attempts: 2, codes: [503]}\n";
+const NEVER: &str = "  retry: {attempts: 0, codes: [503, 504]}\n";
+
+/// The specification of what becomes of a request whose endpoints fail.
+const ROWS: &[Row] = &[
+    // No connection: nothing was sent, so that others are tried, two at most.
+    (Does::Refuse, 4, "", POST, 502, Some("UF"), "upstream", 0, 2),
+    (Does::Refuse, 4, NEVER, GET, 502, Some("UF"), "upstream", 0, 2),
+    (Does::Refuse, 1, "", GET, 502, Some("UF"), "upstream", 0, 0),
+    (Does::NotAccept, 1, "", POST, 504, Some("UF,UT"), "upstream", 0, 0),
+    (Does::NotAccept, 3, "", POST, 504, Some("UF,UT"), "upstream", 0, 2),
+    // No answer in time: again only if 504 is listed, and nothing can happen twice.
+    (Does::NotAnswer, 2, "", GET, 504, Some("UT"), "upstream", 1, 0),
+    (Does::NotAnswer, 3, LIST, GET, 504, Some("URX"), "upstream", 2, 1),
+    (Does::NotAnswer, 3, LIST, PUT, 504, Some("URX"), "upstream", 2, 1),
+    (Does::NotAnswer, 2, LIST, POST, 504, Some("UT"), "upstream", 1, 0),
+    (Does::NotAnswer, 2, NEVER, GET, 504, Some("UT"), "upstream", 1, 0),
+    // A fresh connection that breaks before the first byte: again once, if nothing can happen twice.
+    (Does::Close, 3, "", GET, 502, Some("URX"), "upstream", 2, 1),
+    (Does::Close, 3, "", PUT, 502, Some("URX"), "upstream", 2, 1),
+    (Does::Close, 3, TWICE, GET, 502, Some("URX"), "upstream", 2, 1),
+    (Does::Close, 3, "", POST, 502, Some("UC"), "upstream", 1, 0),
+    (Does::Close, 3, NEVER, GET, 502, Some("UC"), "upstream", 1, 0),
+    (Does::Close, 1, "", GET, 502, Some("UC"), "upstream", 1, 0),
+    (Does::Reset, 3, "", GET, 502, Some("URX"), "upstream", 2, 1),
+    (Does::Reset, 3, "", POST, 502, Some("UC"), "upstream", 1, 0),
+    // No HTTP: never again.
+    (Does::Answer("HTTP/2 200 OK\r\n\r\n"), 2, LIST, GET, 502, Some("UPE"), "upstream", 1, 0),
+    (Does::Answer("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"), 2, "", GET, 502, Some("UPE"), "upstream", 1, 0),
+    // An answer is an answer, unless it is listed: then the last one counts.
+    (Does::Answer(BUSY), 3, "", GET, 503, None, "", 1, 0),
+    (Does::Answer(BUSY), 3, LIST, GET, 503, Some("URX"), "upstream", 2, 1),
+    (Does::Answer(BUSY), 4, TWICE, PUT, 503, Some("URX"), "upstream", 3, 2),
+    (Does::Answer(BUSY), 3, LIST, POST, 503, None, "", 1, 0),
+    (Does::Answer(BUSY), 1, LIST, GET, 503, None, "", 1, 0),
+    (Does::Answer(BUSY), 3, NEVER, GET, 503, None, "", 1, 0),
+    // The client's own mistakes come to no endpoint.
+    (Does::Answer(OK), 1, "", "GET / HTTP/1.1\r\n\r\n", 400, Some("DPE"), "client", 0, 0),
+    (Does::Answer(OK), 1, "", "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, Some("DPE"), "client", 0, 0),
+    (Does::Answer(OK), 1, "", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", 405, Some("DPE"), "client", 0, 0),
+    (Does::Answer(OK), 1, "", "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417, Some("DPE"), "client", 0, 0),
+    (Does::Answer(OK), 1, "  limits: {requestBody: \"2\"}\n", PUT, 413, Some("DPE"), "client", 0, 0),
+];
+
+#[tokio::test]
+async fn each_failure_has_its_status_reason_and_side_and_is_tried_again_or_not() {
+    let mut wrong = Vec::new();
+    for row in ROWS {
+        if let Err(error) = try_row(row).await {
+            wrong.push(format!("{row:?}: {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+async fn try_row((does, count, extra, request, code, reason, side, sent, retried): &Row) -> Result<(), String> {
+    let (mut addresses, mut endpoints, mut queues) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..*count {
+        match endpoint_that(*does).await {
+            Some(endpoint) => {
+                addresses.push(endpoint.addr);
+                endpoints.push(endpoint);
+            }
+            None if matches!(does, Does::NotAccept) => {
+                let (address, full) = unreachable().await;
+                addresses.push(address);
+                queues.push(full);
+            }
+            None => addresses.push(nobody().await),
+        }
+    }
+    let pool = Pool { connect: "150ms", response_header: "150ms", extra, ..Pool::of(&addresses) };
+    let proxy = Proxy::start(&pool).await;
+    let (head, _) = proxy.ask(request).await;
+    let failed = async |labels: &[&str]| proxy.metric("evenkeel_failed_requests_total", labels).await;
+    let booked = match reason {
+        Some(reason) => failed(&[&format!("reason=\"{reason}\""), &format!("side=\"{side}\"")]).await,
+        None => 1,
+    };
+    let found = (
+        (status(&head), field(&head, "evenkeel-reason")),
+        (booked, failed(&[]).await),
+        endpoints.iter().map(|endpoint| endpoint.heads().len()).sum::<usize>(),
+        retries(&proxy).await,
+    );
+    let expected = ((*code, *reason), (1, u64::from(reason.is_some())), *sent, *retried);
+    if found == expected { Ok(()) } else { Err(format!("{found:?}, not {expected:?}")) }
+}
+
+async fn endpoint_that(does: Does) -> Option<Endpoint> {
+    let serve = move |mut accepted: Accepted| async move {
+        accepted.request().await;
+        match does {
+            Does::Reset => accepted.conn.reset(),
+            Does::Answer(answer) => {
+                accepted.conn.send(answer).await;
+                let _ = accepted.conn.rest().await;
+            }
+            Does::NotAnswer => drop(accepted.conn.rest().await),
+            _ => {}
+        }
+    };
+    match does {
+        Does::Refuse | Does::NotAccept => None,
+        _ => Some(Endpoint::start(serve).await),
+    }
+}
+
 #[tokio::test]
 async fn after_a_refused_connection_two_further_endpoints_are_tried() {
     let good = Endpoint::answering(OK).await;
@@ -40,14 +166,6 @@ async fn after_a_refused_connection_two_further_endpoints_are_tried() {
     assert_eq!(told(&proxy, POST).await, because(502, "UF"));
     assert_eq!((retries(&proxy).await, proxy.failures("UF").await), (2, 1));
     proxy.settles().await;
-}
-
-#[tokio::test]
-async fn what_nobody_is_left_for_is_no_retry() {
-    let proxy = Proxy::start(&Pool::of(&[nobody().await])).await;
-    assert_eq!(told(&proxy, GET).await, because(502, "UF"));
-    assert_eq!((retries(&proxy).await, proxy.failures("UF").await), (0, 1));
-    assert_eq!(proxy.metric("evenkeel_requests_total", &[r#"code="5xx""#]).await, 1);
 }
 
 /// Listens, but its queue is full: further connections are neither made nor refused.
@@ -131,7 +249,7 @@ async fn a_fresh_connection_that_breaks_is_replaced_elsewhere_once_if_nothing_ha
 
     let bad = [closing().await, closing().await, closing().await];
     let proxy = Proxy::start(&Pool::of(&bad.each_ref().map(|endpoint| endpoint.addr))).await;
-    assert_eq!(told(&proxy, GET).await, because(502, "UC"));
+    assert_eq!(told(&proxy, GET).await, because(502, "URX"));
     assert_eq!(bad.iter().map(|endpoint| endpoint.heads().len()).sum::<usize>(), 2);
 }
 

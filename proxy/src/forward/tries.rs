@@ -1,0 +1,259 @@
+//! A request's attempts, one after the other, until one is answered or no other may follow.
+
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use http::{HeaderValue, Response};
+
+use super::{
+    ResponseBody,
+    attempt::{Answer, attempt},
+    body::{Relay, Source},
+    deadlines::Deadlines,
+    exchange::Exchange,
+    request::Outgoing,
+    retry::{Failure, History, Next},
+};
+use crate::{
+    balance::{EndpointState, Outcome, Picked, Reason, View},
+    guard::REASON,
+    mishap,
+};
+
+/// Forwards a request: the answer of an endpoint, or ours if there is none.
+pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: Outgoing) -> Response<ResponseBody> {
+    let mut newer = None; // what is in force when another endpoint is picked
+    let mut tries = Tries::new(view, &exchange);
+    let Ok(mut picked) = exchange.pick(view, &tries.tried) else {
+        return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
+    };
+    loop {
+        let view = newer.as_deref().unwrap_or(view);
+        let failure = match tries.attempt(&exchange, view, &picked, &mut outgoing).await {
+            Ok(answer) if outgoing.can_repeat() && is_listed(view, &answer) => {
+                tries.hold(
+                    &exchange,
+                    Held { picked: picked.clone(), is_sent: outgoing.outbound.is_done(), answer },
+                    view,
+                );
+                Failure::Status
+            }
+            Ok(answer) => return tries.succeed(exchange, Source::of(view, &picked), outgoing, answer),
+            Err(failure) => failure,
+        };
+        let next = tries.history.decide(failure, outgoing.can_repeat(), &view.plan.retry);
+        if next == Next::OtherEndpoint {
+            tries.tried.push(Arc::clone(&picked.endpoint));
+        }
+        // The endpoints of the table that the request began with may be gone since.
+        let present = exchange.pool.view.load_full().filter(|_| next == Next::OtherEndpoint);
+        let view = present.as_deref().unwrap_or(view);
+        let pause = tries.pause(failure, view);
+        let end = match next {
+            Next::GiveUp => Some(End::Failure),
+            Next::UsedUp => Some(End::UsedUp),
+            _ if !view.has_untried(&tries.tried) => Some(End::Failure),
+            _ if !tries.allow(pause) => Some(End::UsedUp),
+            _ if !exchange.take_retry(failure.reason(), view.plan.retry_budget) => Some(End::UsedUp),
+            _ => None,
+        };
+        if let Some(end) = end {
+            return tries.give_up(exchange, &outgoing, failure, end);
+        }
+        tries.has_retried |= failure.was_sent();
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        if next == Next::OtherEndpoint {
+            match exchange.pick(view, &tries.tried) {
+                Ok(other) => picked = other,
+                Err(_) => return tries.give_up(exchange, &outgoing, failure, End::Failure),
+            }
+            newer = present.or(newer);
+        }
+    }
+}
+
+fn is_listed(view: &View, (head, ..): &Answer) -> bool {
+    view.plan.retry.attempts > 0 && view.plan.retry.codes.contains(head.status.as_u16())
+}
+
+/// Why no attempt follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// What failed last is not tried again, or nobody is left for it.
+    Failure,
+    /// Attempts, the budget or the time are used up.
+    UsedUp,
+}
+
+/// An answer after which the request is sent elsewhere. If that brings none, the client gets this one.
+struct Held {
+    picked: Picked,
+    /// Whether the request was sent to its end before.
+    is_sent: bool,
+    answer: Answer,
+}
+
+/// What has been tried for a request.
+struct Tries {
+    history: History,
+    /// Whether the request was sent again, after it had been sent.
+    has_retried: bool,
+    tried: Vec<Arc<EndpointState>>,
+    /// On the heap, since it is rare and large.
+    held: Option<Box<(Held, Source)>>,
+    deadlines: Option<Box<Deadlines>>,
+}
+
+impl Tries {
+    fn new(view: &View, exchange: &Exchange) -> Self {
+        let deadlines = Deadlines::of(&view.plan, &exchange.worker.waits);
+        Self { history: History::default(), has_retried: false, tried: Vec::new(), held: None, deadlines }
+    }
+
+    /// One attempt, within its deadlines.
+    async fn attempt(
+        &mut self,
+        exchange: &Exchange,
+        view: &View,
+        picked: &Picked,
+        outgoing: &mut Outgoing,
+    ) -> Result<Answer, Failure> {
+        let deadlines = &mut self.deadlines;
+        if let Some(deadlines) = deadlines {
+            deadlines.begin_attempt(&exchange.worker.waits);
+        }
+        let over = {
+            let mut sending = pin!(attempt(exchange, view, picked, outgoing, self.history.distrusts_kept()));
+            let answered = poll_fn(|cx| match (sending.as_mut().poll(cx), &mut *deadlines) {
+                (Poll::Pending, Some(deadlines)) => deadlines.poll(cx).map(Err),
+                (answered, _) => answered.map(Ok),
+            });
+            match answered.await {
+                Ok(answered) => return answered,
+                Err(over) => over,
+            }
+        };
+        tracing::debug!(address = %picked.endpoint.address, ?over, "attempt failed: its time is over");
+        Err(outgoing.judge_late(over))
+    }
+
+    /// Keeps an answer, for want of a better one.
+    fn hold(&mut self, exchange: &Exchange, held: Held, view: &View) {
+        let source = Source::of(view, &held.picked);
+        self.discard(exchange);
+        self.held = Some(Box::new((held, source)));
+    }
+
+    /// Needs no answer of before any more.
+    fn discard(&mut self, exchange: &Exchange) {
+        let Some((Held { is_sent, answer: (head, mut inbound, connection), .. }, source)) =
+            self.held.take().map(|held| *held)
+        else {
+            return;
+        };
+        if is_sent && head.persistent && inbound.skip() {
+            source.keep(exchange, connection);
+        }
+    }
+
+    fn pause(&self, failure: Failure, view: &View) -> Duration {
+        if !failure.wants_pause() {
+            return Duration::ZERO;
+        }
+        view.plan.retry.pause(self.history.retries(), fastrand::f64())
+    }
+
+    fn allow(&self, pause: Duration) -> bool {
+        self.deadlines.as_ref().is_none_or(|deadlines| deadlines.allow(pause))
+    }
+
+    /// Passes the endpoint's answer on.
+    fn succeed(
+        mut self,
+        mut exchange: Exchange,
+        source: Source,
+        mut outgoing: Outgoing,
+        answer: Answer,
+    ) -> Response<ResponseBody> {
+        self.discard(&exchange);
+        mishap::may_happen(|| answer.0.fields.get("x-mishap").map_or(&[], |value| value.as_bytes()));
+        exchange.note_head();
+        exchange.worker.buffers.give_written(outgoing.outbound.take_head());
+        outgoing.outbound.forget_body();
+        relay(answer, |status, persistent, inbound, connection| Relay {
+            inbound,
+            outbound: (!outgoing.outbound.is_done()).then_some(outgoing.outbound),
+            outcome: Outcome::answered(status),
+            source,
+            is_kept: persistent,
+            deadlines: self.deadlines,
+            reset: outgoing.reset,
+            broken: None,
+            held: Some((exchange, connection)),
+        })
+    }
+
+    /// The last answer of an endpoint, else the status of the last failure; of the client's if that was the cause.
+    fn give_up(self, exchange: Exchange, outgoing: &Outgoing, last: Failure, end: End) -> Response<ResponseBody> {
+        if let Some(fault) = outgoing.fault {
+            return exchange.blame_client(fault);
+        }
+        if let Some(held) = self.held {
+            let in_vain = end == End::UsedUp || self.has_retried;
+            return fall_back(exchange, outgoing, *held, in_vain.then_some(Reason::RetriesExhausted));
+        }
+        let (status, detail) = match last.reason() {
+            Reason::ConnectTimeout => (504, "no connection to an endpoint in time"),
+            Reason::ResponseTimeout => (504, "no answer from the endpoint in time"),
+            Reason::ConnectFailed => (502, "no connection to an endpoint"),
+            Reason::UpstreamProtocol => (502, "the endpoint's answer is not HTTP"),
+            Reason::ProxyExhausted => (503, "the proxy has no descriptor, port or memory left"),
+            _ => (502, "the endpoint closed the connection before it answered"),
+        };
+        match end {
+            End::Failure => exchange.fail(status, last.reason(), detail),
+            End::UsedUp => {
+                let detail = format!("no more retries; the last failure, {}: {detail}", last.reason());
+                exchange.fail(status, Reason::RetriesExhausted, &detail)
+            }
+        }
+    }
+}
+
+/// Passes an answer on after which others were hoped for.
+fn fall_back(
+    mut exchange: Exchange,
+    outgoing: &Outgoing,
+    (held, source): (Held, Source),
+    reason: Option<Reason>,
+) -> Response<ResponseBody> {
+    exchange.return_to(&held.picked);
+    exchange.note_head();
+    let mut response = relay(held.answer, |status, persistent, inbound, connection| Relay {
+        inbound,
+        outbound: None, // what was not sent then has been sent elsewhere since
+        outcome: Outcome { status, reason },
+        source,
+        is_kept: persistent && held.is_sent,
+        deadlines: None, // the client has waited for long enough
+        reset: outgoing.reset.clone(),
+        broken: None,
+        held: Some((exchange, connection)),
+    });
+    if let Some(reason) = reason {
+        response.headers_mut().insert(REASON.clone(), HeaderValue::from_static(reason.code()));
+    }
+    response
+}
+
+fn relay(
+    (head, inbound, connection): Answer,
+    body: impl FnOnce(u16, bool, crate::upstream::Inbound, crate::upstream::Connection) -> Relay,
+) -> Response<ResponseBody> {
+    let relay = body(head.status.as_u16(), head.persistent, inbound, connection);
+    let mut response = Response::new(ResponseBody::relay(Box::new(relay)));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.fields;
+    response
+}
