@@ -60,10 +60,10 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn run(case: &Case, rig: &Rig, seconds: u64) -> anyhow::Result<Verdict> {
-    let observer = observe::Observer::start(case, rig).await?;
+    let watch = observe::Observer::start(case, rig).await?;
     let told = attack::run(case, rig, seconds).await?;
-    rig.is_left_alone_by_all_but(observer.connections).await?;
-    let observed = observer.finish().await?;
+    rig.is_left_alone_by_all_but(watch.connections).await?;
+    let observed = watch.finish().await?;
     rig.serves_newcomers().await?;
     Ok(Verdict { case: case.clone(), told, observed })
 }

@@ -42,7 +42,7 @@ pub(super) async fn run(case: &Case, manner: Manner, rig: &Rig, seconds: u64) ->
 
 /// From one of two addresses.
 async fn arrive(to: SocketAddr, number: u64) -> anyhow::Result<TcpStream> {
-    let from = Ipv4Addr::new(10, 201, 0, if number % 2 == 0 { 1 } else { 2 });
+    let from = Ipv4Addr::new(10, 201, 0, if number.is_multiple_of(2) { 1 } else { 2 });
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
     Ok(timeout(PATIENCE, socket.connect(to)).await??)

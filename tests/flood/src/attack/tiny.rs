@@ -54,17 +54,17 @@ pub(super) async fn run(case: &Case, rig: &Rig, seconds: u64) -> anyhow::Result<
 
 /// The status of the answer to such a head.
 async fn once(addr: std::net::SocketAddr, turn: u64) -> anyhow::Result<u16> {
-    let fields = match turn % 3 {
-        0 => 90,
-        1 => 400,
-        _ => 100_000,
+    let (fields, times) = match turn % 3 {
+        0 => (90, 1),
+        1 => (400, 1),
+        _ => (1_000, 100),
     };
     let mut stream = TcpStream::connect(addr).await?;
     let (mut reading, mut writing) = stream.split();
     let send = async {
-        let many = "a:\r\n".repeat(fields.min(1000));
+        let many = "a:\r\n".repeat(fields);
         writing.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await?;
-        for _ in 0..fields / many.len().max(1) * 4 + 1 {
+        for _ in 0..times {
             writing.write_all(many.as_bytes()).await?;
         }
         writing.write_all(b"\r\n").await
