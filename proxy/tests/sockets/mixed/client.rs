@@ -117,6 +117,11 @@ async fn is_continued(conn: &mut Conn) -> bool {
     conn.try_head().await.is_some_and(|head| status(&head) == 100)
 }
 
+/// Whether a reason says that the endpoint broke off: what may be sent twice was, in vain.
+fn is_break(reason: &str, posts: bool) -> bool {
+    reason == "UC" || (!posts && reason == "URX")
+}
+
 /// Reads an answer and compares it with what it must be. False: the connection is of no use any more.
 async fn read(conn: &mut Conn, exchange: &Exchange, form: Form, may_break: bool, record: &Record) -> bool {
     let Some(head) = conn.try_head().await else {
@@ -126,7 +131,7 @@ async fn read(conn: &mut Conn, exchange: &Exchange, form: Form, may_break: bool,
     if let Some(reason) = field(&head, "evenkeel-reason") {
         // A POST on a connection that the endpoint closes in that moment cannot be saved.
         let excused = exchange.may_fail(form.posts()) || form.posts();
-        record.expect(excused && reason == "UC", || format!("{exchange:?} {form:?}: {head}"));
+        record.expect(excused && is_break(reason, form.posts()), || format!("{exchange:?} {form:?}: {head}"));
         record.counted("our own answer");
         return false;
     }
@@ -180,7 +185,9 @@ async fn ask(sender: &mut SendRequest<Full<Bytes>>, exchange: &Exchange, posts: 
         return false;
     };
     if let Some(reason) = response.headers().get("evenkeel-reason") {
-        record.expect((exchange.may_fail(posts) || posts) && reason == "UC", || format!("{exchange:?}: {reason:?}"));
+        let excused = exchange.may_fail(posts) || posts;
+        let broke = reason.to_str().is_ok_and(|reason| is_break(reason, posts));
+        record.expect(excused && broke, || format!("{exchange:?}: {reason:?}"));
         record.counted("our own answer");
         return false;
     }
