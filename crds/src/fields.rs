@@ -8,10 +8,9 @@ pub const MAX_NAME: usize = 256;
 pub const MAX_VALUE: usize = 4096;
 
 /// Names that frame or route messages, belong to one connection, or that the proxy sets itself.
-pub const RESERVED: [&str; 16] = [
+pub const RESERVED: [&str; 15] = [
     "connection",
     "content-length",
-    "evenkeel-reason",
     "expect",
     "forwarded",
     "host",
@@ -28,6 +27,9 @@ pub const RESERVED: [&str; 16] = [
 ];
 /// All names that begin so are reserved, too.
 pub const RESERVED_PREFIX: &str = "x-forwarded-";
+
+/// Why an answer is not an endpoint's: the proxy alone says it, and a pool may remove it.
+pub const REASON: &str = "evenkeel-reason";
 
 /// Whether a text is a token (RFC 9110 §5.6.2) of a length that we take.
 #[must_use]
@@ -46,6 +48,12 @@ pub fn is_token(byte: u8) -> bool {
 pub fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     RESERVED.contains(&name.as_str()) || name.starts_with(RESERVED_PREFIX)
+}
+
+/// Whether nobody but the proxy may write a field of that name.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    is_reserved(name) || name.eq_ignore_ascii_case(REASON)
 }
 
 /// Whether a text is a value: visible ASCII, with blanks only inside.

@@ -431,11 +431,18 @@ fn names_of_changed_fields() {
         "x-forwarded-anything",
         "x-real-ip",
         "x-request-id",
-        "evenkeel-reason",
     ];
     for name in reserved.into_iter().chain(["", "a b", "a:", "\u{e4}", "a\n", "a".repeat(257).as_str()]) {
         for (field, headers) in in_every_list(name, "1") {
             refuses(name, &field, |pool| pool.spec.headers = Some(headers));
+        }
+    }
+    for (field, headers) in in_every_list("Evenkeel-Reason", "1") {
+        let change = |pool: &mut BalancerPool| pool.spec.headers = Some(headers);
+        if field.contains("remove") {
+            accepts("the reason, to remove it", change);
+        } else {
+            refuses("the reason, to write it", &field, change);
         }
     }
 }

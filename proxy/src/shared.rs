@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     balance::{Reason, RetryBudget, View},
     counters::PerThread,
+    guard::REASON,
     report::{CLASSES, Counts},
 };
 
@@ -109,6 +110,11 @@ impl Pool {
             retries: PerThread::new(threads),
             dropped_fields: PerThread::new(threads),
         }
+    }
+
+    /// Whether clients are told why an answer is not an endpoint's.
+    pub(crate) fn tells_reasons(&self) -> bool {
+        !self.view.load().as_ref().is_some_and(|view| view.plan.rules.response.remove.contains(&REASON))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,12 @@ pub struct HeaderFilter {
 }
 
 /// A field: its name and its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(
+    validation = Rule::new("self.name.lowerAscii() != 'evenkeel-reason'")
+        .message("the proxy alone says evenkeel-reason; choose another name. It can be removed")
+        .field_path(".name")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct HeaderField {
     /// The name, whatever its case. Not one that frames or routes messages or that the proxy sets itself.

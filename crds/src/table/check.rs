@@ -102,8 +102,10 @@ impl Policy {
 impl FieldsPolicy {
     fn check(&self) -> Result<(), TableError> {
         let fields = || self.set.iter().chain(&self.add);
-        for name in fields().map(|(name, _)| name).chain(&self.remove) {
-            ensure(fields::is_name(name) && !fields::is_reserved(name), || format!("a rule for the field {name:?}"))?;
+        let written = fields().map(|(name, _)| (name, fields::is_ours(name)));
+        let removed = self.remove.iter().map(|name| (name, fields::is_reserved(name)));
+        for (name, is_refused) in written.chain(removed) {
+            ensure(fields::is_name(name) && !is_refused, || format!("a rule for the field {name:?}"))?;
         }
         let bad = fields().find(|(_, value)| !fields::is_value(value));
         ensure(bad.is_none(), || format!("a field's value: {bad:?}"))

@@ -70,7 +70,12 @@ impl Checker<'_> {
         let Some(filter) = filter else { return };
         for (list, fields) in [("set", &filter.set), ("add", &filter.add)] {
             let fields = fields.as_deref().unwrap_or_default();
-            self.names(fields.iter().map(|field| field.name.0.as_str()), &format!("{field}.{list}"), ".name");
+            self.names(
+                fields.iter().map(|field| field.name.0.as_str()),
+                &format!("{field}.{list}"),
+                ".name",
+                fields::is_ours,
+            );
             for (index, pair) in fields.iter().enumerate() {
                 self.require(
                     fields::is_value(&pair.value),
@@ -80,10 +85,16 @@ impl Checker<'_> {
             }
         }
         let names = filter.remove.iter().flatten().map(|name| name.0.as_str());
-        self.names(names, &format!("{field}.remove"), "");
+        self.names(names, &format!("{field}.remove"), "", fields::is_reserved);
     }
 
-    fn names<'a>(&mut self, names: impl Iterator<Item = &'a str>, list: &str, below: &str) {
+    fn names<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str>,
+        list: &str,
+        below: &str,
+        is_refused: fn(&str) -> bool,
+    ) {
         let mut seen = BTreeSet::new();
         for (index, name) in names.enumerate() {
             let field = format!("{list}[{index}]{below}");
@@ -92,7 +103,7 @@ impl Checker<'_> {
                 continue;
             }
             self.require(
-                !fields::is_reserved(name),
+                !is_refused(name),
                 &field,
                 "this field frames or routes messages, or the proxy sets it itself; choose another one",
             );

@@ -125,9 +125,12 @@ impl Log {
     }
 
     fn flush(&self) {
-        if let Some((batch, to)) = self.take().zip(self.to.borrow().as_ref())
-            && let Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = to.try_send(batch)
-        {
+        let Some(batch) = self.take() else { return };
+        let refused = match &*self.to.borrow() {
+            Some(to) => to.try_send(batch).err(),
+            None => Some(TrySendError::Disconnected(batch)),
+        };
+        if let Some(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) = refused {
             self.counts.drop_lines(batch.lines);
             let mut buffer = batch.bytes;
             buffer.clear();

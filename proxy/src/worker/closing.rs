@@ -1,6 +1,6 @@
 //! How a client's connection ends: so that the client gets the answer, and nobody holds the connection for long.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::stream::ClientStream;
+use crate::guard::REASON;
 
 /// What is still read of a client that was answered already, and for how long: what nobody reads turns the end into a reset,
 /// which may overtake the answer.
@@ -38,8 +39,8 @@ pub(super) enum Ending {
     Http2,
 }
 
-/// Ends a connection.
-pub(super) async fn close(stream: &mut ClientStream, ending: Ending) {
+/// Ends a connection. `is_told`: whether clients of the pool are told reasons.
+pub(super) async fn close(stream: &mut ClientStream, ending: Ending, is_told: impl FnOnce() -> bool) {
     let last_words = match ending {
         Ending::Clean if !stream.has_more().await => return, // the system says the end when the socket is dropped
         Ending::Clean | Ending::Unread => &[],
@@ -47,9 +48,16 @@ pub(super) async fn close(stream: &mut ClientStream, ending: Ending) {
         Ending::Http2 => NOT_HTTP_2,
     };
     let stream = &mut stream.stream;
-    let _ = stream.try_write(last_words); // a socket that takes so little no more has a client that is gone
+    let last_words = if last_words.is_empty() || is_told() { last_words.into() } else { without_reason(last_words) };
+    let _ = stream.try_write(&last_words); // a socket that takes so little no more has a client that is gone
     // On the heap: few connections end so, and none should have the space for it all its life.
     Box::pin(drain(stream)).await;
+}
+
+/// An answer without the field that gives its reason.
+fn without_reason(answer: &[u8]) -> Cow<'_, [u8]> {
+    let is_reason = |line: &&[u8]| line.starts_with(REASON.as_str().as_bytes());
+    answer.split_inclusive(|byte| *byte == b'\n').filter(|line| !is_reason(line)).flatten().copied().collect()
 }
 
 /// Says the end, and reads what comes until the client says it too.

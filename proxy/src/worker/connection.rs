@@ -73,5 +73,5 @@ async fn run(ends: &Ends, Seat { worker, pace }: &Seat, stream: TcpStream) {
             break ending;
         }
     };
-    close(&mut stream, ending).await;
+    close(&mut stream, ending, || worker.shared.pools[ends.pool].tells_reasons()).await;
 }

@@ -29,6 +29,7 @@ mod parking;
 mod pool;
 mod ports;
 mod proxy;
+mod reason;
 mod recorder;
 mod reload;
 mod retries;
