@@ -38,6 +38,8 @@ pub(super) fn run(bytes: &[u8]) {
             assert_eq!(input.len() - taken, rest.len(), "two readers, two ends");
         }
         (Some(_), other) => assert!(is_beyond_limits(input), "{other:?}, though it is a proper body"),
+        // It knows neither quoted extensions nor white space around them, and nothing else that is proper.
+        (None, End::After(taken)) => assert!(input[..*taken].contains(&b';'), "taken, though it is not proper"),
         (None, _) => {}
     }
     if matches!(whole.end, End::After(_)) {
