@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::{load, with};
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a list of values, each on its line")]
 fn every_value_is_checked_on_both_sides_of_its_bound() {
     let policy =
         |at: &'static str, value: Value| with(POLICY_KEY, move |policy| *policy.pointer_mut(at).expect(at) = value);

@@ -115,7 +115,9 @@ mod tests {
         let mut others = Vec::new();
         for _ in 0..3_000 {
             others.push(asks(&clients));
-            busy.iter().for_each(|pace| ask(pace));
+            for pace in &busy {
+                ask(pace);
+            }
             for other in &others {
                 if other.has_rested() {
                     other.set_lean(true);
