@@ -46,11 +46,12 @@ impl Clients {
         let mut awake = self.awake.borrow_mut();
         awake.push_back((Rc::clone(client), client.requests()));
         for _ in 0..LOOKED_AT {
-            if awake.len() <= MANY_AWAKE {
+            let are_many = self.clock.awake() > MANY_AWAKE;
+            if !are_many && awake.len() <= 2 * MANY_AWAKE {
                 return;
             }
             let Some((other, seen)) = awake.pop_front() else { return };
-            if other.is_resting() && other.requests() == seen {
+            if are_many && other.is_resting() && other.requests() == seen {
                 other.make_rest();
             } else if !other.is_lean() {
                 let seen = other.requests();
@@ -125,9 +126,20 @@ mod tests {
             }
         }
         let awake = |paces: &[Rc<Pace>]| paces.iter().filter(|pace| !pace.is_lean()).count();
-        assert!((100..=MANY_AWAKE).contains(&awake(&others)), "{}", awake(&others));
+        assert!((MANY_AWAKE / 2..=MANY_AWAKE).contains(&awake(&others)), "{}", awake(&others));
         assert_eq!(busy.iter().filter(|pace| pace.has_rested()).count(), 0);
         assert!(!waiting.has_rested());
-        assert!(clients.awake.borrow().len() <= MANY_AWAKE + 1);
+        assert!(clients.awake.borrow().len() <= 2 * MANY_AWAKE + 1);
+    }
+
+    #[test]
+    fn clients_that_come_and_go_cost_nobody_the_parser() {
+        let clients = Clients::default();
+        let stays = asks(&clients);
+        for _ in 0..5_000 {
+            clients.leave(&asks(&clients));
+        }
+        assert!(!stays.has_rested() && clients.clock.awake() == 1);
+        assert!(clients.awake.borrow().len() <= 2 * MANY_AWAKE + 1, "{}", clients.awake.borrow().len());
     }
 }

@@ -43,17 +43,30 @@ const fn seconds(seconds: u32) -> u32 {
     seconds * PER_SECOND
 }
 
-/// A worker's ticks since it began.
+/// What the clients of a worker have in common.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Clock(Rc<Cell<u32>>);
+pub(crate) struct Clock(Rc<Common>);
+
+#[derive(Debug, Default)]
+struct Common {
+    /// Ticks since the worker began.
+    now: Cell<u32>,
+    /// How many clients hold more than their socket.
+    awake: Cell<usize>,
+}
 
 impl Clock {
     pub(super) fn set(&self, ticks: u32) {
-        self.0.set(ticks);
+        self.0.now.set(ticks);
     }
 
     fn now(&self) -> u32 {
-        self.0.get()
+        self.0.now.get()
+    }
+
+    /// How many clients hold more than their socket.
+    pub(super) fn awake(&self) -> usize {
+        self.0.awake.get()
     }
 }
 
@@ -202,7 +215,12 @@ impl Pace {
 
     /// Whether the connection holds nothing but its socket, and need not be told to give anything up.
     pub(super) fn set_lean(&self, lean: bool) {
-        self.is_lean.set(lean);
+        let awake = &self.clock.0.awake;
+        match (self.is_lean.replace(lean), lean) {
+            (true, false) => awake.set(awake.get() + 1),
+            (false, true) => awake.set(awake.get() - 1),
+            _ => {}
+        }
         self.must_rest.set(false);
     }
 
