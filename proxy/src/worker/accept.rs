@@ -88,9 +88,8 @@ fn pass(
     let Ok(permit) = worker.others[to].try_reserve() else {
         return Err((stream, worker.shared.count_connection(worker.index)));
     };
-    drop(guard);
     match stream.into_std() {
-        Ok(stream) => permit.send(HandedOver { pool, stream, peer, guard: worker.shared.count_connection(to) }),
+        Ok(stream) => permit.send(HandedOver { pool, stream, peer, guard }),
         Err(error) => tracing::warn!(%peer, %error, "a connection cannot be passed on"),
     }
     Ok(())
