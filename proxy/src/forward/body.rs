@@ -52,7 +52,7 @@ pub(crate) struct Relay {
     /// Why it will break off, once all before that is on its way.
     pub(super) broken: Option<RelayError>,
     /// None once the body is over.
-    pub(super) held: Option<(Exchange, Connection)>,
+    pub(super) held: Option<(Box<Exchange>, Connection)>,
 }
 
 /// Where an answer comes from.

@@ -15,7 +15,7 @@ use crate::{
     worker::Worker,
 };
 
-/// A request under way.
+/// A request under way. In a box, as it passes through many hands.
 pub(crate) struct Exchange {
     pub(super) worker: Rc<Worker>,
     pub(super) pool: Arc<Pool>,
@@ -41,9 +41,9 @@ pub(crate) struct Exchange {
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 impl Exchange {
-    pub(super) fn new(worker: &Rc<Worker>, client: &Rc<Client>) -> Self {
+    pub(super) fn new(worker: &Rc<Worker>, client: &Rc<Client>) -> Box<Self> {
         let start = client.pace.take_first_byte().unwrap_or_else(Instant::now);
-        Self {
+        Box::new(Self {
             worker: Rc::clone(worker),
             pool: Arc::clone(&worker.shared.pools[client.pool]),
             client: Rc::clone(client),
@@ -57,7 +57,7 @@ impl Exchange {
             attempts: 0,
             is_head: false,
             record: None,
-        }
+        })
     }
 
     /// Begins the line in the access log, by what the pool says of that.
@@ -125,21 +125,22 @@ impl Exchange {
     }
 
     /// Ends the exchange.
-    pub(super) fn end(mut self, outcome: Outcome) {
+    #[expect(clippy::boxed_local, reason = "its box is how everybody has it")]
+    pub(super) fn end(mut self: Box<Self>, outcome: Outcome) {
         self.outcome = Some(outcome);
     }
 
     /// Ends the exchange of a client that left.
-    pub(super) fn leave(self) {
+    pub(super) fn leave(self: Box<Self>) {
         self.end(Outcome::failed(CLIENT_CLOSED_REQUEST, Reason::ClientLeft));
     }
 
     /// Ends the exchange with an answer of our own.
-    pub(super) fn fail(self, status: u16, reason: Reason, detail: &str) -> Response<ResponseBody> {
+    pub(super) fn fail(self: Box<Self>, status: u16, reason: Reason, detail: &str) -> Response<ResponseBody> {
         self.answer(Outcome::failed(status, reason), answer::failed(status, reason, detail))
     }
 
-    fn answer(mut self, outcome: Outcome, answer: Response<ResponseBody>) -> Response<ResponseBody> {
+    fn answer(mut self: Box<Self>, outcome: Outcome, answer: Response<ResponseBody>) -> Response<ResponseBody> {
         if !self.is_head {
             self.sent = answer.body().size_hint().lower();
         }
@@ -148,12 +149,12 @@ impl Exchange {
     }
 
     /// Ends the exchange with a refusal of what the client sent.
-    pub(super) fn refuse(self, refusal: &Refusal) -> Response<ResponseBody> {
+    pub(super) fn refuse(self: Box<Self>, refusal: &Refusal) -> Response<ResponseBody> {
         self.fail(refusal.status, refusal.reason, refusal.detail)
     }
 
     /// Ends the exchange of a client whose body did not come to its end.
-    pub(super) fn blame_client(self, fault: Fault) -> Response<ResponseBody> {
+    pub(super) fn blame_client(self: Box<Self>, fault: Fault) -> Response<ResponseBody> {
         match fault.refusal() {
             refusal if fault == Fault::Left => {
                 self.leave();

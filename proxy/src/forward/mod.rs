@@ -55,10 +55,9 @@ impl Client {
 }
 
 /// A request that was looked at.
-#[allow(clippy::large_enum_variant, reason = "nearly all are of the large one")]
 pub(crate) enum Admitted {
     /// It goes to an endpoint.
-    Forward(Exchange, Arc<View>, Outgoing),
+    Forward(Box<Exchange>, Arc<View>, Box<Outgoing>),
     /// It was answered already. On the heap, since it is rare and large.
     Answered(Box<Response<ResponseBody>>),
 }

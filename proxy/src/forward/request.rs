@@ -48,7 +48,8 @@ impl Repeat {
     }
 }
 
-/// A request that can be sent: once, or again as long as all that was needed of its body is kept.
+/// A request that can be sent: once, or again as long as all that was needed of its body is kept. In a box, as it passes
+/// through many hands.
 pub(crate) struct Outgoing {
     /// What is sent: written once, the same bytes for every attempt.
     pub(super) outbound: Outbound<ClientBody>,
@@ -71,7 +72,7 @@ impl Outgoing {
         body: Option<ClientBody>,
         reset: Option<Rc<Cell<bool>>>,
         buffers: &Buffers,
-    ) -> Self {
+    ) -> Box<Self> {
         let framing = Framing::from(head.framing());
         let mut bytes = buffers.take_written();
         codec::request_head(
@@ -90,7 +91,7 @@ impl Outgoing {
         if matches!(repeat, Repeat::Kept | Repeat::WhileKept) {
             outbound.keep_body();
         }
-        Self {
+        Box::new(Self {
             asked: Asked::by(head.method()),
             repeat,
             is_grpc: *head.method() == Method::POST && is_grpc(head.fields()),
@@ -103,7 +104,7 @@ impl Outgoing {
             was_sent: false,
             fault: None,
             reset,
-        }
+        })
     }
 
     /// Whether sending it twice is as good as once and possible.

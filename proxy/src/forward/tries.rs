@@ -20,7 +20,11 @@ use crate::{
 };
 
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
-pub(super) async fn forward(mut exchange: Exchange, view: &View, mut outgoing: Outgoing) -> Response<ResponseBody> {
+pub(super) async fn forward(
+    mut exchange: Box<Exchange>,
+    view: &View,
+    mut outgoing: Box<Outgoing>,
+) -> Response<ResponseBody> {
     let mut newer = None; // what is in force when another endpoint is picked
     let mut tries = Tries::new(view, &exchange);
     let Ok(mut picked) = exchange.pick(view, &tries.tried) else {
@@ -171,9 +175,9 @@ impl Tries {
     /// Passes the endpoint's answer on.
     fn succeed(
         mut self,
-        mut exchange: Exchange,
+        mut exchange: Box<Exchange>,
         source: Source,
-        mut outgoing: Outgoing,
+        mut outgoing: Box<Outgoing>,
         answer: Answer,
     ) -> Response<ResponseBody> {
         self.discard(&exchange);
@@ -183,7 +187,7 @@ impl Tries {
         outgoing.outbound.forget_body();
         relay(answer, |status, persistent, inbound, connection| Relay {
             inbound,
-            outbound: (!outgoing.outbound.is_done()).then_some(outgoing.outbound),
+            outbound: if outgoing.outbound.is_done() { None } else { Some(outgoing.outbound) },
             outcome: Outcome::answered(status),
             source,
             is_kept: persistent,
@@ -195,7 +199,7 @@ impl Tries {
     }
 
     /// The last answer of an endpoint, else the status of the last failure; of the client's if that was the cause.
-    fn give_up(self, exchange: Exchange, outgoing: &Outgoing, last: Failure, end: End) -> Response<ResponseBody> {
+    fn give_up(self, exchange: Box<Exchange>, outgoing: &Outgoing, last: Failure, end: End) -> Response<ResponseBody> {
         if let Some(fault) = outgoing.fault {
             return exchange.blame_client(fault);
         }
@@ -223,7 +227,7 @@ impl Tries {
 
 /// Passes an answer on after which others were hoped for.
 fn fall_back(
-    mut exchange: Exchange,
+    mut exchange: Box<Exchange>,
     outgoing: &Outgoing,
     (held, source): (Held, Source),
     reason: Option<Reason>,
