@@ -9,8 +9,9 @@ use crate::{
     upstream::{self, Connection, ExchangeError, Inbound, Means, Need, connect},
 };
 
-/// The head of an endpoint's answer, its body on the way, and the connection that it comes on.
-pub(super) type Answer = (ResponseHead, Inbound, Connection);
+/// The head of an endpoint's answer, its body on the way, and the connection that it comes on. In a box, as it passes through
+/// many hands.
+pub(super) type Answer = Box<(ResponseHead, Inbound, Connection)>;
 
 /// One attempt at one endpoint; `fresh`: on a new connection.
 pub(super) async fn attempt(
@@ -40,7 +41,7 @@ pub(super) async fn attempt(
     let means = Means { buffers: &worker.buffers, waits: &worker.waits, limit };
     outgoing.outbound.rewind();
     match upstream::exchange(&mut connection, &mut outgoing.outbound, outgoing.asked, &means).await {
-        Ok((head, inbound)) => Ok((head, inbound, connection)),
+        Ok((head, inbound)) => Ok(Box::new((head, inbound, connection))),
         Err(error) => {
             tracing::debug!(%address, %error, reused, "attempt failed");
             if error.is_dead_peer() {

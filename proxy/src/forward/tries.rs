@@ -77,7 +77,8 @@ pub(super) async fn forward(
     }
 }
 
-fn is_listed(view: &View, (head, ..): &Answer) -> bool {
+fn is_listed(view: &View, answer: &Answer) -> bool {
+    let (head, ..) = &**answer;
     view.plan.retry.attempts > 0 && view.plan.retry.codes.contains(head.status.as_u16())
 }
 
@@ -151,11 +152,8 @@ impl Tries {
 
     /// Needs no answer of before any more.
     fn discard(&mut self, exchange: &Exchange) {
-        let Some((Held { is_sent, answer: (head, mut inbound, connection), .. }, source)) =
-            self.held.take().map(|held| *held)
-        else {
-            return;
-        };
+        let Some((Held { is_sent, answer, .. }, source)) = self.held.take().map(|held| *held) else { return };
+        let (head, mut inbound, connection) = *answer;
         if is_sent && head.persistent && inbound.skip() {
             source.keep(exchange, connection);
         }
@@ -252,9 +250,10 @@ fn fall_back(
 }
 
 fn relay(
-    (head, inbound, connection): Answer,
+    answer: Answer,
     body: impl FnOnce(u16, bool, crate::upstream::Inbound, crate::upstream::Connection) -> Relay,
 ) -> Response<ResponseBody> {
+    let (head, inbound, connection) = *answer;
     let relay = body(head.status.as_u16(), head.persistent, inbound, connection);
     let mut response = Response::new(ResponseBody::relay(Box::new(relay)));
     *response.status_mut() = head.status;
