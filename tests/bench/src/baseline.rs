@@ -16,7 +16,7 @@ use crate::works::Work;
 /// What costs so much more than before is a change that somebody must want.
 const TOLERANCE_PERCENT: f64 = 3.0;
 /// Less is the allocator's noise, however little a connection needs.
-const NOISE_KB: f64 = 0.25;
+const NOISE_KB: f64 = 0.5;
 const INSTRUCTIONS: [&str; 3] = ["1k", "64k", "close"];
 /// Idle connections: enough that noise of the allocator is far below the tolerance, few enough for any limit of files.
 const IDLE: (usize, usize) = (500, 3_500);
