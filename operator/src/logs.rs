@@ -17,7 +17,8 @@ pub fn start(options: &LogOptions) -> anyhow::Result<()> {
     if !options.level.contains(OTHERS) {
         filter = filter.add_directive(format!("{OTHERS}=off").parse()?);
     }
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A line that cannot be written is lost. The crate would say so on standard error, which then panics.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     let started = match options.format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

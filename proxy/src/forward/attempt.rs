@@ -21,9 +21,10 @@ pub(super) async fn attempt(
     outgoing: &mut Outgoing,
     fresh: bool,
 ) -> Result<Answer, Failure> {
+    outgoing.outbound.rewind(); // before anything is waited for: what an attempt before left says nothing of this one
     let address = picked.endpoint.address;
     let worker = &exchange.worker;
-    let need = if outgoing.will_repeat() { Need::Likely } else { Need::Certain };
+    let need = if outgoing.will_repeat() && view.plan.retry.attempts > 0 { Need::Likely } else { Need::Certain };
     let kept = if fresh { None } else { worker.idle.take(exchange.pool.index, address, need, worker.waits.now()) };
     let reused = kept.is_some();
     let mut connection = match kept {
@@ -39,7 +40,6 @@ pub(super) async fn attempt(
     let plan = &view.plan;
     let limit = if outgoing.is_grpc() { plan.client_limits.stream } else { plan.response_header_timeout };
     let means = Means { buffers: &worker.buffers, waits: &worker.waits, limit };
-    outgoing.outbound.rewind();
     match upstream::exchange(&mut connection, &mut outgoing.outbound, outgoing.asked, &means).await {
         Ok((head, inbound)) => Ok(Box::new((head, inbound, connection))),
         Err(error) => {

@@ -142,6 +142,9 @@ impl Relay {
             return polled;
         }
         match polled {
+            Poll::Pending if self.outbound.as_ref().is_some_and(Outbound::awaits_body) => {
+                Poll::Ready(Err(RelayError::Client(Fault::Slow)))
+            }
             Poll::Pending => Poll::Ready(Err(RelayError::Late)),
             Poll::Ready(Ok(_)) => Poll::Ready(Err(RelayError::Client(Fault::Slow))),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),

@@ -41,6 +41,12 @@ impl Deadlines {
         self.attempt = self.per_attempt.map(|limit| waits.begin(limit));
     }
 
+    /// What is left for an answer that was held: none, if that is all there is when time is over.
+    pub(super) fn into_rest(mut self: Box<Self>) -> Option<Box<Self>> {
+        self.attempt = None;
+        self.request.as_ref().is_some_and(|(end, _)| Instant::now() < *end).then_some(self)
+    }
+
     /// Whether an attempt may begin after a pause.
     pub(super) fn allow(&self, pause: Duration) -> bool {
         self.request.as_ref().is_none_or(|(end, _)| Instant::now() + pause < *end)

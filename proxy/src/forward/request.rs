@@ -133,6 +133,7 @@ impl Outgoing {
             return Failure::Final(Reason::SlowClient);
         }
         match over {
+            Over::Attempt if self.outbound.is_untouched() => Failure::Connect(Reason::ConnectTimeout),
             Over::Attempt => Failure::Late,
             Over::Request => Failure::Final(Reason::ResponseTimeout),
         }

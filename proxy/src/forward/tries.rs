@@ -22,16 +22,16 @@ use crate::{
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
 pub(super) async fn forward(
     mut exchange: Box<Exchange>,
-    view: &View,
+    first: &View,
     mut outgoing: Box<Outgoing>,
 ) -> Response<ResponseBody> {
     let mut newer = None; // what is in force when another endpoint is picked
-    let mut tries = Tries::new(view, &exchange);
-    let Ok(mut picked) = exchange.pick(view, &tries.tried) else {
+    let mut tries = Tries::new(first, &exchange);
+    let Ok(mut picked) = exchange.pick(first, &tries.tried) else {
         return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
     };
     loop {
-        let view = newer.as_deref().unwrap_or(view);
+        let view = newer.as_deref().unwrap_or(first);
         let failure = match tries.attempt(&exchange, view, &picked, &mut outgoing).await {
             Ok(answer) if outgoing.can_repeat() && is_listed(view, &answer) => {
                 tries.hold(
@@ -68,11 +68,11 @@ pub(super) async fn forward(
             tokio::time::sleep(pause).await;
         }
         if next == Next::OtherEndpoint {
-            match exchange.pick(view, &tries.tried) {
+            newer = exchange.pool.view.load_full().or(newer); // a table may have come in the pause
+            match exchange.pick(newer.as_deref().unwrap_or(first), &tries.tried) {
                 Ok(other) => picked = other,
                 Err(_) => return tries.give_up(exchange, &outgoing, failure, End::Failure),
             }
-            newer = present.or(newer);
         }
     }
 }
@@ -203,7 +203,8 @@ impl Tries {
         }
         if let Some(held) = self.held {
             let in_vain = end == End::UsedUp || self.has_retried;
-            return fall_back(exchange, outgoing, *held, in_vain.then_some(Reason::RetriesExhausted));
+            let deadlines = self.deadlines.and_then(Deadlines::into_rest);
+            return fall_back(exchange, outgoing, *held, deadlines, in_vain.then_some(Reason::RetriesExhausted));
         }
         let (status, detail) = match last.reason() {
             Reason::ConnectTimeout => (504, "no connection to an endpoint in time"),
@@ -228,6 +229,7 @@ fn fall_back(
     mut exchange: Box<Exchange>,
     outgoing: &Outgoing,
     (held, source): (Held, Source),
+    deadlines: Option<Box<Deadlines>>,
     reason: Option<Reason>,
 ) -> Response<ResponseBody> {
     exchange.return_to(&held.picked);
@@ -238,7 +240,7 @@ fn fall_back(
         outcome: Outcome { status, reason },
         source,
         is_kept: persistent && held.is_sent,
-        deadlines: None, // the client has waited for long enough
+        deadlines,
         reset: outgoing.reset.clone(),
         broken: None,
         held: Some((exchange, connection)),

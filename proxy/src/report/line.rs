@@ -45,11 +45,12 @@ pub(super) fn begin(out: &mut Vec<u8>, names: &str, client: &str, write_time: im
 pub(super) fn head(out: &mut Vec<u8>, parts: &Parts, id: u128) {
     let Parts { method, uri, version, headers, .. } = parts;
     let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let authority = authority.or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes));
+    let authority = authority.or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
+    let authority = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default(); // no password of a refused one
     out.extend_from_slice(b",\"method\":\"");
     string(out, method.as_str().as_bytes(), MAX_NAME_BYTES);
     out.extend_from_slice(b"\",\"authority\":\"");
-    string(out, authority.unwrap_or_default(), MAX_NAME_BYTES);
+    string(out, authority, MAX_NAME_BYTES);
     out.extend_from_slice(b"\",\"path\":\"");
     string(out, uri.path().as_bytes(), MAX_PATH_BYTES);
     out.extend_from_slice(if *version < Version::HTTP_11 {

@@ -44,7 +44,9 @@ impl Clients {
     /// without: what a burst of clients took at once, the system would not get back.
     pub(super) fn wake(&self, client: &Rc<Pace>) {
         let mut awake = self.awake.borrow_mut();
-        awake.push_back((Rc::clone(client), client.requests()));
+        if !client.is_listed.replace(true) {
+            awake.push_back((Rc::clone(client), client.requests()));
+        }
         for _ in 0..LOOKED_AT {
             let are_many = self.clock.awake() > MANY_AWAKE;
             if !are_many && awake.len() <= 2 * MANY_AWAKE {
@@ -52,8 +54,11 @@ impl Clients {
             }
             let Some((other, seen)) = awake.pop_front() else { return };
             if are_many && other.is_resting() && other.requests() == seen {
+                other.is_listed.set(false);
                 other.make_rest();
-            } else if !other.is_lean() {
+            } else if other.is_lean() {
+                other.is_listed.set(false);
+            } else {
                 let seen = other.requests();
                 awake.push_back((other, seen));
             }
@@ -102,6 +107,19 @@ mod tests {
         pace.begin(false);
         pace.answer();
         pace.rest();
+    }
+
+    #[test]
+    fn who_rests_and_wakes_for_days_is_in_the_list_once() {
+        let clients = Clients::default();
+        let client = asks(&clients);
+        for _ in 0..10_000 {
+            client.set_lean(true);
+            client.set_lean(false);
+            clients.wake(&client);
+            ask(&client);
+        }
+        assert_eq!(clients.awake.borrow().len(), 1);
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub(super) enum Ending {
 
 /// Ends a connection. `is_told`: whether clients of the pool are told reasons.
 pub(super) async fn close(stream: &mut ClientStream, ending: Ending, is_told: impl FnOnce() -> bool) {
+    if stream.is_to_reset() {
+        return; // with its drop: a clean end would be taken for the end of the answer
+    }
     let last_words = match ending {
         Ending::Clean if !stream.has_more().await => return, // the system says the end when the socket is dropped
         Ending::Clean | Ending::Unread => &[],

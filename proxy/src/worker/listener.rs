@@ -7,7 +7,8 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 /// Connections that wait to be accepted (nginx has 511): a burst that a busy worker takes up within its next turn.
 const BACKLOG: i32 = 4096;
 /// A client that is gone without a word is found out after about a minute and a half.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_secs(60));
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
 
 /// Binds an address once for each worker. The kernel shares connections out among them (`SO_REUSEPORT`).
 ///
@@ -63,5 +64,7 @@ mod tests {
         let accepted = Socket::from(accepted);
         assert!(accepted.keepalive().expect("an option"));
         assert_eq!(accepted.tcp_keepalive_time().expect("an option"), Duration::from_secs(60));
+        assert_eq!(accepted.tcp_keepalive_interval().expect("an option"), Duration::from_secs(10));
+        assert_eq!(accepted.tcp_keepalive_retries().expect("an option"), 3);
     }
 }

@@ -106,6 +106,10 @@ pub(crate) struct Pace {
     is_unread: Cell<bool>,
     /// Whether somebody still reads its body.
     is_body_wanted: Cell<bool>,
+    /// Whether it was not read to its end: the parser alone knows how much of it is to come.
+    is_body_open: Cell<bool>,
+    /// Whether it is in the list of those who have a parser. Written by that list.
+    pub(super) is_listed: Cell<bool>,
     requests: Cell<u32>,
     /// When the first byte of a head came that is not complete yet.
     first_byte: Cell<Option<Instant>>,
@@ -140,6 +144,8 @@ impl Pace {
             is_sending: Cell::default(),
             is_unread: Cell::default(),
             is_body_wanted: Cell::default(),
+            is_body_open: Cell::default(),
+            is_listed: Cell::default(),
             requests: Cell::default(),
             first_byte: Cell::default(),
             received: Cell::default(),
@@ -186,7 +192,7 @@ impl Pace {
 
     /// Whether nothing is under way.
     pub(super) fn is_resting(&self) -> bool {
-        self.phase() == Phase::Idle && !self.is_sending() && !self.is_body_wanted.get()
+        self.phase() == Phase::Idle && !self.is_sending() && !self.is_body_wanted.get() && !self.is_body_open.get()
     }
 
     /// Whether that is so for a whole tick: then nobody who asks one thing after the other is about to ask. Or whether others
@@ -228,6 +234,7 @@ impl Pace {
     pub(super) fn read(&self) {
         if self.phase() == Phase::Idle {
             self.first_byte.set(Some(Instant::now()));
+            self.received.set(0); // also of one that never gets a head
         }
         match self.phase() {
             // What it has to take first has its own time.
@@ -246,6 +253,7 @@ impl Pace {
     pub(super) fn begin(&self, has_body: bool) {
         self.is_unread.set(has_body);
         self.is_body_wanted.set(has_body);
+        self.is_body_open.set(has_body);
         self.received.set(0);
         self.requests.set(self.requests.get() + 1);
         self.phase.set(Phase::Request);
@@ -289,6 +297,7 @@ impl Pace {
         }
         if is_last {
             self.is_unread.set(false);
+            self.is_body_open.set(false);
         }
     }
 
@@ -346,7 +355,10 @@ impl Pace {
             Phase::Answer => self.wait_for_answer(),
             Phase::Idle if stalled => self.wait_for_next(),
             Phase::Head if stalled => self.enter(Phase::Head, HEAD),
-            Phase::Request if stalled => self.wait_for_us(),
+            Phase::Request if stalled => {
+                self.wait_for_us();
+                self.call(); // the parser may not have looked at the request while it could not write
+            }
             _ => {}
         }
     }

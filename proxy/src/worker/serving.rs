@@ -57,7 +57,7 @@ pub(super) async fn serve(worker: &Rc<Worker>, client: Client, stream: ClientStr
             Some(ended) => break Some(ending(worker, &client, ended)),
             None if is_late(&client.pace) => break Some(lose_patience(worker, &client)),
             None if may_rest(worker, &client.pace) => break None,
-            None if worker.is_at(Stage::Finishing) && is_last(&client.pace) => {
+            None if worker.is_at(Stage::Finishing) && (is_last(&client.pace) || client.pace.phase() == Phase::Idle) => {
                 Pin::new(&mut connection).graceful_shutdown();
             }
             None => {}

@@ -39,6 +39,11 @@ impl ClientStream {
         Self { stream, pace, early: Bytes::new(), has_ended: false, reset }
     }
 
+    /// Whether it ends with a reset.
+    pub(super) fn is_to_reset(&self) -> bool {
+        self.reset.get()
+    }
+
     /// Puts back what was read already; it is read first.
     pub(super) fn unread(&mut self, early: Bytes) {
         self.early = early;
