@@ -136,8 +136,8 @@ mod tests {
         let before = costs(20_000.0, 6.0, 14.0);
         assert_eq!(Comparison::new(&before, &costs(20_599.0, 6.0, 14.0)).worse.len(), 0);
         assert_eq!(Comparison::new(&before, &costs(20_610.0, 6.0, 14.0)).worse.len(), 1);
-        assert_eq!(Comparison::new(&before, &costs(1.0, 6.2, 14.5)).worse.len(), 2);
-        assert_eq!(Comparison::new(&costs(1.0, 6.0, 2.0), &costs(1.0, 6.0, 2.2)).worse.len(), 0);
+        assert_eq!(Comparison::new(&before, &costs(1.0, 6.2, 15.0)).worse.len(), 2);
+        assert_eq!(Comparison::new(&costs(1.0, 6.0, 2.0), &costs(1.0, 6.0, 2.4)).worse.len(), 0);
     }
 
     #[test]
