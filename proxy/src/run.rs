@@ -44,7 +44,7 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
     let (stage, stages) = watch::channel(Stage::Serving);
     let pools = (0..origins.len()).map(|index| Arc::new(Pool::new(index, threads))).collect();
     let capacity = Capacity::claim(options.max_connections);
-    let shared = Arc::new(Shared::new(pools, threads, capacity.connections, stages));
+    let shared = Arc::new(Shared::new(pools, threads, capacity, stages));
 
     let admin = listen_admin(&options.admins()).await?;
     let seed = fastrand::u64(1..);
@@ -65,7 +65,7 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
     source::watch_all(options, origins, &updates).await?;
     tokio::task::spawn_local(control::run(Rc::clone(&control), received));
     tokio::task::spawn_local(control::serve_admin(Rc::clone(&control), admin));
-    let Capacity { descriptors, connections } = capacity;
+    let Capacity { descriptors, connections, .. } = capacity;
     tracing::info!(threads, descriptors, connections, version = env!("CARGO_PKG_VERSION"), "started");
 
     let ending = signals.next().await;

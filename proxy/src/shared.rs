@@ -3,16 +3,17 @@
 use std::sync::{
     Arc,
     atomic::{
-        AtomicUsize,
+        AtomicU32, AtomicUsize,
         Ordering::{Acquire, Relaxed, Release},
     },
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::watch;
+use tokio::sync::{Notify, futures::Notified, watch};
 
 use crate::{
     balance::{Reason, RetryBudget, View},
+    capacity::Capacity,
     counters::PerThread,
     guard::REASON,
     report::{CLASSES, Counts},
@@ -49,8 +50,10 @@ pub(crate) struct Shared {
     pub(crate) stage: watch::Receiver<Stage>,
     /// Client connections of each worker. Written when one is accepted, handed over or closed.
     connections: Box<[Count]>,
-    /// So many there may be, give or take one a worker.
-    max_connections: usize,
+    /// What the process may have open.
+    pub(crate) capacity: Capacity,
+    /// Calls for descriptors among workers.
+    pub(crate) room: Room,
     /// Connections that were closed because there were so many.
     refused: AtomicUsize,
     /// What became of lines of the access log.
@@ -80,6 +83,33 @@ struct Count {
     open: AtomicUsize,
     /// All that there ever were: tells whether one came and went between two looks.
     ever: AtomicUsize,
+}
+
+/// A worker that lacks a descriptor asks the others to close idle connections.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// How often that was. Written by who asks.
+    asked: AtomicU32,
+    freed: Notify,
+}
+
+impl Room {
+    /// Asks for a descriptor. Returns what ends when somebody has given one up since.
+    pub(crate) fn ask(&self) -> Notified<'_> {
+        let freed = self.freed.notified();
+        self.asked.fetch_add(1, Relaxed);
+        freed
+    }
+
+    /// How often somebody asked: another number than before says that it happened again.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.load(Relaxed)
+    }
+
+    /// Tells who asked that there is room.
+    pub(crate) fn tell(&self) {
+        self.freed.notify_waiters();
+    }
 }
 
 /// How far the process is with ending. Each stage includes those before it.
@@ -119,18 +149,19 @@ impl Pool {
 }
 
 impl Shared {
-    /// For so many workers, and client connections at once.
+    /// For so many workers.
     #[must_use]
     pub(crate) fn new(
         pools: Vec<Arc<Pool>>,
         threads: usize,
-        max_connections: usize,
+        capacity: Capacity,
         stage: watch::Receiver<Stage>,
     ) -> Self {
         Self {
             pools,
             stage,
-            max_connections,
+            capacity,
+            room: Room::default(),
             refused: AtomicUsize::new(0),
             access_log: Arc::default(),
             upstream: PerThread::new(threads),
@@ -153,7 +184,7 @@ impl Shared {
 
     /// Whether there is room for another client. If not, that is counted.
     pub(crate) fn has_room(&self) -> bool {
-        let room = self.connections() < self.max_connections;
+        let room = self.connections() < self.capacity.connections;
         if !room {
             self.refused.fetch_add(1, Relaxed);
         }
@@ -254,9 +285,11 @@ impl Drop for ListenerGuard {
 mod tests {
     use super::*;
 
+    const CAPACITY: Capacity = Capacity { descriptors: None, connections: 10, idle: 10 };
+
     #[test]
     fn nothing_is_closed_while_a_listener_may_bring_a_connection() {
-        let shared = Arc::new(Shared::new(Vec::new(), 2, 10, watch::channel(Stage::Serving).1));
+        let shared = Arc::new(Shared::new(Vec::new(), 2, CAPACITY, watch::channel(Stage::Serving).1));
         let listener = shared.count_listener();
         assert!(!shared.is_closed());
         let connection = shared.count_connection(1);
@@ -274,7 +307,7 @@ mod tests {
             threads in 1usize..9,
             acceptors in proptest::collection::vec(0usize..9, 1..200),
         ) {
-            let shared = Arc::new(Shared::new(Vec::new(), threads, 10, watch::channel(Stage::Serving).1));
+            let shared = Arc::new(Shared::new(Vec::new(), threads, CAPACITY, watch::channel(Stage::Serving).1));
             let mut open = Vec::new();
             for acceptor in acceptors.iter().map(|acceptor| acceptor % threads) {
                 let to = shared.assign(acceptor);
@@ -293,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_connection_goes_to_another_worker_only_if_it_has_two_fewer() {
-        let shared = Arc::new(Shared::new(Vec::new(), 2, 10, watch::channel(Stage::Serving).1));
+        let shared = Arc::new(Shared::new(Vec::new(), 2, CAPACITY, watch::channel(Stage::Serving).1));
         let _first = shared.count_connection(0);
         assert_eq!(shared.assign(0), 0);
         let second = shared.count_connection(0);

@@ -13,6 +13,9 @@ use crate::{
 /// many hands.
 pub(super) type Answer = Box<(ResponseHead, Inbound, Connection)>;
 
+/// How often idle connections are closed for the sake of one request: somebody else may take what that frees.
+const MAX_CALLS: u32 = 3;
+
 /// One attempt at one endpoint; `fresh`: on a new connection.
 pub(super) async fn attempt(
     exchange: &Exchange,
@@ -55,7 +58,7 @@ pub(super) async fn attempt(
 /// Makes a connection; if we have no descriptor for it, at the cost of idle ones.
 async fn open(exchange: &Exchange, address: SocketAddr, limit: Duration) -> Result<Connection, Failure> {
     let worker = &exchange.worker;
-    let mut has_shed = false;
+    let mut calls = 0;
     loop {
         let error = match connect(address, limit).await {
             Ok(connection) => return Ok(connection.counted_by(worker.shared.count_upstream(worker.index))),
@@ -63,7 +66,7 @@ async fn open(exchange: &Exchange, address: SocketAddr, limit: Duration) -> Resu
         };
         tracing::debug!(%error, "attempt failed");
         match error.reason() {
-            Reason::ProxyExhausted if !has_shed && worker.idle.shed() => has_shed = true,
+            Reason::ProxyExhausted if calls < MAX_CALLS && worker.make_room(limit).await => calls += 1,
             reason @ Reason::ProxyExhausted => return Err(Failure::Final(reason)),
             reason => {
                 if reason == Reason::ConnectTimeout {

@@ -8,16 +8,13 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Resource, getrlimit};
 use tokio::time::Instant;
 
 use super::{Connection, turn};
 use crate::balance::ConnectionPool;
 
-/// Of the process's descriptors one in so many may be an idle connection: they are a shared good.
-const IDLE_SHARE: u64 = 4;
-/// Of a thread, over all endpoints, whatever the system allows.
-const MAX_IDLE: u64 = 16 * 1024;
+/// Of a thread, over all endpoints, however many descriptors there are.
+const MAX_IDLE: usize = 16 * 1024;
 /// When there is no room, one in so many is closed, the oldest first: looking for each of them alone would cost more.
 const CLOSED_SHARE: usize = 8;
 /// We close so much before the endpoint would: who closes first races with our next request.
@@ -101,14 +98,10 @@ struct Resting {
 }
 
 impl Idle {
-    /// For one of so many threads.
-    pub(crate) fn new(threads: usize) -> Self {
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        Self::with_room(threads, (descriptors / IDLE_SHARE / threads.max(1) as u64).clamp(1, MAX_IDLE))
-    }
-
-    fn with_room(threads: usize, most: u64) -> Self {
-        Self { threads, most: usize::try_from(most).unwrap_or(usize::MAX), kept: RefCell::default() }
+    /// For one of so many threads, which may have so many together.
+    pub(crate) fn new(threads: usize, most: usize) -> Self {
+        let threads = threads.max(1);
+        Self { threads, most: (most / threads).clamp(1, MAX_IDLE), kept: RefCell::default() }
     }
 
     /// The connection that was used last, unless it is closed, too old, or said something that nobody asked for. Rather one
@@ -238,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn what_came_since_this_turn_began_is_noticed_whatever_the_request() {
         for need in [Need::Likely, Need::Certain] {
-            let (idle, now) = (Idle::new(1), Instant::now());
+            let (idle, now) = (Idle::new(1, 8), Instant::now());
             let (connection, address, mut endpoint) = connected().await;
             idle.put(0, address, connection, RULES, now);
             let connection = idle.take(0, address, need, now).expect("nothing came");
@@ -250,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_runtime_has_heard_of_is_rather_used_than_what_was_just_put_back() {
-        let (idle, now) = (Idle::new(1), Instant::now());
+        let (idle, now) = (Idle::new(1, 8), Instant::now());
         let (old, address, _old_end) = connected().await;
         let (mut new, _, _new_end) = connected().await;
         new.requests = 7;
@@ -263,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_oldest_make_room_whoever_they_belong_to() {
-        let (idle, now) = (Idle::with_room(1, 3), Instant::now());
+        let (idle, now) = (Idle::new(1, 3), Instant::now());
         let mut ends = Vec::new();
         for _ in 0..4 {
             let (connection, address, end) = connected().await;

@@ -2,6 +2,7 @@
 
 use std::{io::ErrorKind, net::SocketAddr, rc::Rc, time::Duration};
 
+use rustix::io::Errno;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -35,7 +36,10 @@ pub(super) async fn run(
                 Ok((stream, peer)) => assign(&worker, pool, stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
-                    tokio::time::sleep(PAUSE).await;
+                    let lacking = [Errno::MFILE, Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+                    if !lacking.contains(&error.raw_os_error()) || !worker.make_room(PAUSE).await {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             },
         }

@@ -7,6 +7,7 @@ mod connection;
 mod listener;
 mod pace;
 mod resting;
+mod room;
 mod serving;
 mod stream;
 
@@ -80,6 +81,8 @@ pub(crate) struct Worker {
     told: watch::Sender<Stage>,
     turns: Box<[RefCell<ThreadState>]>,
     others: Box<[mpsc::Sender<HandedOver>]>,
+    /// How often another worker had asked for descriptors at the last look.
+    asked: Cell<u32>,
     start: Instant,
     random: RefCell<fastrand::Rng>,
 }
@@ -136,7 +139,7 @@ impl Worker {
         let start = Instant::now();
         Self {
             index,
-            idle: Idle::new(shared.threads()),
+            idle: Idle::new(shared.threads(), shared.capacity.idle),
             buffers: Buffers::default(),
             waits: Waits::new(start),
             log: Log::new(lines, Arc::clone(&shared.access_log)),
@@ -147,6 +150,7 @@ impl Worker {
             told,
             turns,
             others,
+            asked: Cell::new(0),
             start,
             random,
             shared,
@@ -176,6 +180,7 @@ impl Worker {
         let now = Instant::now(); // not when the tick was due: the thread may have been busy
         self.waits.tick(now);
         self.log.tick(now);
+        self.help_out();
         for pool in &self.shared.pools {
             if let Some(view) = &*pool.view.load() {
                 self.prepare(pool.index, view);

@@ -114,6 +114,47 @@ async fn the_admin_port_answers_also_without_a_descriptor() {
 }
 
 #[tokio::test]
+async fn a_worker_without_a_descriptor_has_one_of_another_workers_idle_connections() {
+    let endpoint = Endpoint::start(|mut accepted| async move {
+        while let Some((head, _)) = accepted.request().await {
+            if !head.starts_with("GET /hanging") {
+                accepted.conn.send(OK).await;
+            }
+        }
+    })
+    .await;
+    let pool =
+        Pool { response_header: "60s", extra: "  connectionPool: {idleTimeout: 60s}\n", ..Pool::of(&[endpoint.addr]) };
+    let proxy = Proxy::start(&pool).await; // two workers, to which clients are shared out
+    let mut clients = Vec::new();
+    for _ in 0..12 {
+        clients.push(proxy.connect().await);
+    }
+    proxy.reaches("evenkeel_connections_active", &[], 12).await;
+    clients[0].send(GET).await;
+    clients[0].answer().await;
+    // Of those that the other worker has, two make a connection each, and keep it.
+    let mut hanging = Vec::new();
+    while hanging.len() < 2 {
+        let mut client = clients.pop().expect("a client of the other worker");
+        client.send(GET).await;
+        client.answer().await;
+        if endpoint.connections() == 2 + hanging.len() {
+            client.send("GET /hanging HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            hanging.push(client);
+        }
+    }
+    proxy.reaches("evenkeel_requests_in_flight", &[], 2).await;
+    exhaust(proxy.id());
+    for client in &mut clients {
+        client.send(GET).await;
+        let (head, _) = client.answer().await;
+        assert_eq!(status(&head), 200, "{head}");
+    }
+    assert!(endpoint.connections() > 3, "one of the clients is the other worker's");
+}
+
+#[tokio::test]
 async fn only_the_final_answer_counts() {
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
                  HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
