@@ -27,5 +27,6 @@ mod shared;
 mod source;
 mod threads;
 mod upstream;
+mod vital;
 mod waits;
 mod worker;

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use evenkeel_crds::address::Scope;
 use tokio::{
     net::TcpListener,
@@ -62,17 +62,23 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
     }
 
     let (updates, received) = mpsc::channel(UPDATES);
-    source::watch_all(options, origins, &updates).await?;
+    source::watch_all(options, origins, &updates, &shared.vital).await?;
     tokio::task::spawn_local(control::run(Rc::clone(&control), received));
     tokio::task::spawn_local(control::serve_admin(Rc::clone(&control), admin));
     let Capacity { descriptors, connections, .. } = capacity;
     tracing::info!(threads, descriptors, connections, version = env!("CARGO_PKG_VERSION"), "started");
 
-    let ending = signals.next().await;
-    lead_out(ending, options.drains_for(), &stage, &shared, &mut signals).await;
+    let served = async {
+        let ending = signals.next().await;
+        lead_out(ending, options.drains_for(), &stage, &shared, &mut signals).await;
+    };
+    let ended = tokio::select! {
+        () = served => Ok(()),
+        part = shared.vital.lost() => Err(anyhow!("{part} panicked, so the process ends to be started anew: please report this")),
+    };
     stage.send_replace(Stage::Ended);
     log.finish().await;
-    Ok(())
+    ended
 }
 
 /// The pools, as yet without a table, and what the files hold.
@@ -149,7 +155,7 @@ fn usable(addresses: &[std::net::IpAddr]) -> anyhow::Result<std::net::IpAddr> {
     Err(last).with_context(|| format!("{addresses:?} cannot be bound; name another address by --bind"))
 }
 
-/// A panic ends one task; it is counted and logged, with the place where it happened.
+/// A panic ends one task, or the process if that is vital; it is counted and logged, with the place where it happened.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         count_panic();

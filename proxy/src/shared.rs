@@ -17,6 +17,7 @@ use crate::{
     counters::PerThread,
     guard::REASON,
     report::{CLASSES, Counts},
+    vital::Vital,
 };
 
 /// How many reasons there are.
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) stage: watch::Receiver<Stage>,
     /// Client connections of each worker. Written when one is accepted, handed over or closed.
     connections: Box<[Count]>,
+    /// Whether all parts live without which nothing goes.
+    pub(crate) vital: Vital,
     /// What the process may have open.
     pub(crate) capacity: Capacity,
     /// Calls for descriptors among workers.
@@ -160,6 +163,7 @@ impl Shared {
         Self {
             pools,
             stage,
+            vital: Vital::default(),
             capacity,
             room: Room::default(),
             refused: AtomicUsize::new(0),

@@ -31,6 +31,7 @@ use tokio::{
 
 use crate::{
     balance::{Plan, Registry, View},
+    mishap,
     shared::Shared,
     source::{Seen, Update},
 };
@@ -135,6 +136,8 @@ impl Control {
     }
 
     fn put_in_force(&mut self, pool: usize, taken: Taken) {
+        let backends = &taken.table.policy.backends;
+        mishap::may_strike(mishap::CONTROL, || backends.first().map_or(&[], |backend| backend.name.as_bytes()));
         let view = Arc::new(View::of(Arc::new(Plan::compile(&taken.table, &mut self.registry, self.seed))));
         self.retired.extend(self.shared.pools[pool].view.swap(Some(view)));
         self.pools[pool].in_force(taken);
@@ -170,6 +173,7 @@ impl Control {
 
 /// Runs until the sources are gone, which they never are.
 pub(crate) async fn run(control: Rc<RefCell<Control>>, mut updates: mpsc::Receiver<Update>) {
+    let _vital = control.borrow().shared.vital.part("control");
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -185,5 +189,6 @@ pub(crate) async fn run(control: Rc<RefCell<Control>>, mut updates: mpsc::Receiv
 
 /// Answers the admin port.
 pub(crate) async fn serve_admin(control: Rc<RefCell<Control>>, listener: TcpListener) {
+    let _vital = control.borrow().shared.vital.part("the admin port");
     admin::serve(control, listener).await;
 }

@@ -4,11 +4,15 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
 use evenkeel_crds::RoutingTable;
+use futures::FutureExt as _;
 use kube::{Client, config::KubeConfigOptions, config::Kubeconfig};
 use tokio::sync::mpsc;
 
 use super::{Update, api, file, mount};
-use crate::cli::{PoolName, Run};
+use crate::{
+    cli::{PoolName, Run},
+    vital::Vital,
+};
 
 /// A connection to the API server takes no longer, unless it is away.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,22 +57,22 @@ pub(crate) async fn watch_all(
     options: &Run,
     origins: Vec<Origin>,
     updates: &mpsc::Sender<Update>,
+    vital: &Vital,
 ) -> anyhow::Result<()> {
     let client = if options.watch.is_empty() { None } else { Some(client(options.kubeconfig.as_ref()).await?) };
     for (pool, origin) in origins.into_iter().enumerate() {
         let updates = updates.clone();
-        match (origin, &client) {
-            (Origin::File { path, text, .. }, _) => {
-                tokio::task::spawn_local(file::watch(pool, path, text, updates));
-            }
-            (Origin::Mount(directory), _) => {
-                tokio::task::spawn_local(mount::watch(pool, directory, updates));
-            }
-            (Origin::Api(name), Some(client)) => {
-                tokio::task::spawn_local(api::watch(client.clone(), pool, name, updates));
-            }
+        let watch = match (origin, &client) {
+            (Origin::File { path, text, .. }, _) => file::watch(pool, path, text, updates).boxed_local(),
+            (Origin::Mount(directory), _) => mount::watch(pool, directory, updates).boxed_local(),
+            (Origin::Api(name), Some(client)) => api::watch(client.clone(), pool, name, updates).boxed_local(),
             (Origin::Api(_), None) => bail!("no API server to watch"),
-        }
+        };
+        let part = vital.part("the watch of a pool's table");
+        tokio::task::spawn_local(async move {
+            let _part = part;
+            watch.await;
+        });
     }
     Ok(())
 }

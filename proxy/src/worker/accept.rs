@@ -22,6 +22,7 @@ pub(super) async fn run(
     listener: TcpListener,
     mut owner: watch::Receiver<Option<usize>>,
 ) {
+    let _vital = worker.shared.vital.part("a listener");
     let _counted = worker.shared.count_listener();
     let mut stage = worker.stage.clone();
     loop {

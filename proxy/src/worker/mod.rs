@@ -31,6 +31,7 @@ use tokio::{
 
 use crate::{
     balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
+    mishap,
     report::{Log, Sender},
     shared::{ConnectionGuard, Shared, Stage, Upstream},
     upstream::{Buffers, Idle, begin_turn},
@@ -115,6 +116,7 @@ pub(crate) fn start(
             .build_local(LocalOptions::default());
         match runtime {
             Ok(runtime) => {
+                let _vital = shared.vital.part("a worker");
                 let _ = started.send(Ok(()));
                 runtime.block_on(Rc::new(Worker::new(index, shared, others, lines, seed)).run(handed_over, commands));
             }
@@ -183,6 +185,10 @@ impl Worker {
         self.help_out();
         for pool in &self.shared.pools {
             if let Some(view) = &*pool.view.load() {
+                let backends = &view.plan.backends;
+                mishap::may_strike(mishap::WORKER, || {
+                    backends.first().map_or(&[], |first| first.state.name.as_bytes())
+                });
                 self.prepare(pool.index, view);
             }
         }

@@ -1,4 +1,4 @@
-//! A bug in a request's way ends that request, and nothing else.
+//! A bug in a request's way ends that request, and nothing else; one of control or of a worker ends the process.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use crate::endpoint::Endpoint;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
-use crate::wire::{Conn, GET, OK, POST, status};
+use crate::wire::{Conn, GET, OK, POST, SOON, status};
 
 /// Where it stands, a request panics.
 const WORD: &str = "evenkeel-test-mishap";
@@ -90,6 +90,25 @@ async fn a_request_that_panics_ends_alone() {
         assert_eq!((status(&head), body.as_str()), (200, "ok"));
     }
     proxy.settles().await;
+}
+
+/// Half of a process would look healthy; Kubernetes starts a whole one.
+#[tokio::test]
+async fn a_panic_of_control_or_of_a_worker_ends_the_process_with_an_error() {
+    let endpoint = Endpoint::answering(OK).await;
+    for (backend, part) in [("evenkeel-test-control", "control"), ("evenkeel-test-worker", "a worker")] {
+        let pool = Pool::of(&[endpoint.addr]);
+        let proxy = Proxy::with_mishaps(&pool).await;
+        assert_eq!(status(&proxy.ask(GET).await.0), 200);
+        proxy.edit_text(pool.yaml().replace("name: b0", &format!("name: {backend}")));
+        let finished = proxy.finish(SOON).await;
+        assert_eq!(finished.status.code(), Some(1), "{part}");
+        let last = finished.stderr.last().expect("a last word");
+        assert_eq!(
+            *last,
+            format!("evenkeel-proxy: {part} panicked, so the process ends to be started anew: please report this")
+        );
+    }
 }
 
 #[tokio::test]
