@@ -49,7 +49,9 @@ pub(crate) struct Shared {
     pub(crate) pools: Vec<Arc<Pool>>,
     /// How far the process is with ending.
     pub(crate) stage: watch::Receiver<Stage>,
-    /// Client connections of each worker. Written when one is accepted, handed over or closed.
+    /// Client connections of all workers. Written when one is accepted or closed, so that there is never one too many.
+    open: AtomicUsize,
+    /// Those of each worker. Written when one is accepted, handed over or closed.
     connections: Box<[Count]>,
     /// Whether all parts live without which nothing goes.
     pub(crate) vital: Vital,
@@ -166,6 +168,7 @@ impl Shared {
             vital: Vital::default(),
             capacity,
             room: Room::default(),
+            open: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             access_log: Arc::default(),
             upstream: PerThread::new(threads),
@@ -183,16 +186,21 @@ impl Shared {
     /// Open client connections of all workers.
     #[must_use]
     pub(crate) fn connections(&self) -> usize {
-        self.connections.iter().map(|count| count.open.load(Relaxed)).sum()
+        self.open.load(Relaxed)
     }
 
-    /// Whether there is room for another client. If not, that is counted.
-    pub(crate) fn has_room(&self) -> bool {
-        let room = self.connections() < self.capacity.connections;
-        if !room {
+    /// A place for a client whose connection that worker accepted, with the worker that is to serve it. None, which is
+    /// counted: there are as many as there may be.
+    pub(crate) fn admit(self: &Arc<Self>, acceptor: usize) -> Option<ConnectionGuard> {
+        let most = self.capacity.connections;
+        if self.open.fetch_update(Relaxed, Relaxed, |open| (open < most).then_some(open + 1)).is_err() {
             self.refused.fetch_add(1, Relaxed);
+            return None;
         }
-        room
+        let worker = self.assign(acceptor);
+        self.connections[worker].open.fetch_add(1, Relaxed);
+        self.connections[worker].ever.fetch_add(1, Relaxed);
+        Some(ConnectionGuard { shared: Arc::clone(self), worker })
     }
 
     /// Client connections for which there was no room.
@@ -224,7 +232,7 @@ impl Shared {
     /// Which worker serves a connection that `acceptor` accepted: another one only if it has at least two fewer, since
     /// passing costs a wake-up of another core.
     #[must_use]
-    pub(crate) fn assign(&self, acceptor: usize) -> usize {
+    fn assign(&self, acceptor: usize) -> usize {
         let own = self.connections[acceptor].open.load(Relaxed);
         let counts = self.connections.iter().map(|count| count.open.load(Relaxed)).enumerate();
         match counts.min_by_key(|(_, count)| *count) {
@@ -238,14 +246,6 @@ impl Shared {
     pub(crate) fn count_upstream(self: &Arc<Self>, worker: usize) -> UpstreamGuard {
         self.upstream.of(worker).add(Upstream::MADE, 1);
         UpstreamGuard { shared: Arc::clone(self), thread: worker }
-    }
-
-    /// Counts a connection of a worker until the guard is dropped.
-    #[must_use]
-    pub(crate) fn count_connection(self: &Arc<Self>, worker: usize) -> ConnectionGuard {
-        self.connections[worker].open.fetch_add(1, Relaxed);
-        self.connections[worker].ever.fetch_add(1, Relaxed);
-        ConnectionGuard { shared: Arc::clone(self), worker }
     }
 }
 
@@ -262,15 +262,30 @@ impl Drop for UpstreamGuard {
     }
 }
 
-/// An open client connection.
+/// An open client connection, counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
     shared: Arc<Shared>,
     worker: usize,
 }
 
+impl ConnectionGuard {
+    /// Who is to serve it.
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Another worker serves it.
+    pub(crate) fn move_to(&mut self, worker: usize) {
+        self.shared.connections[worker].open.fetch_add(1, Relaxed);
+        let before = std::mem::replace(&mut self.worker, worker);
+        self.shared.connections[before].open.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
+        self.shared.open.fetch_sub(1, Relaxed);
         self.shared.connections[self.worker].open.fetch_sub(1, Relaxed);
     }
 }
@@ -289,14 +304,14 @@ impl Drop for ListenerGuard {
 mod tests {
     use super::*;
 
-    const CAPACITY: Capacity = Capacity { descriptors: None, connections: 10, idle: 10 };
+    const CAPACITY: Capacity = Capacity { descriptors: None, connections: 1_000, idle: 10 };
 
     #[test]
     fn nothing_is_closed_while_a_listener_may_bring_a_connection() {
         let shared = Arc::new(Shared::new(Vec::new(), 2, CAPACITY, watch::channel(Stage::Serving).1));
         let listener = shared.count_listener();
         assert!(!shared.is_closed());
-        let connection = shared.count_connection(1);
+        let connection = shared.admit(1).expect("room");
         drop(listener);
         assert!(!shared.is_closed());
         drop(connection);
@@ -314,10 +329,12 @@ mod tests {
             let shared = Arc::new(Shared::new(Vec::new(), threads, CAPACITY, watch::channel(Stage::Serving).1));
             let mut open = Vec::new();
             for acceptor in acceptors.iter().map(|acceptor| acceptor % threads) {
-                let to = shared.assign(acceptor);
                 let count = |worker: usize| shared.connections[worker].open.load(Relaxed);
-                proptest::prop_assert!(to == acceptor || count(to) + 2 <= count(acceptor));
-                open.push(shared.count_connection(to));
+                let before: Vec<_> = (0..threads).map(count).collect();
+                let guard = shared.admit(acceptor).expect("room");
+                let to = guard.worker();
+                proptest::prop_assert!(to == acceptor || before[to] + 2 <= before[acceptor]);
+                open.push(guard);
             }
             let first = acceptors[0] % threads;
             if acceptors.iter().all(|acceptor| acceptor % threads == first) {
@@ -331,12 +348,45 @@ mod tests {
     #[test]
     fn a_connection_goes_to_another_worker_only_if_it_has_two_fewer() {
         let shared = Arc::new(Shared::new(Vec::new(), 2, CAPACITY, watch::channel(Stage::Serving).1));
-        let _first = shared.count_connection(0);
+        let _first = shared.admit(0);
         assert_eq!(shared.assign(0), 0);
-        let second = shared.count_connection(0);
+        let second = shared.admit(0);
         assert_eq!(shared.assign(0), 1);
         drop(second);
         assert_eq!(shared.assign(0), 0);
         assert_eq!(shared.connections(), 1);
+    }
+
+    #[test]
+    fn a_connection_that_comes_back_to_its_acceptor_is_one_connection() {
+        let shared = Arc::new(Shared::new(Vec::new(), 2, CAPACITY, watch::channel(Stage::Serving).1));
+        let _both = [shared.admit(0), shared.admit(0)];
+        let mut third = shared.admit(0).expect("room");
+        assert_eq!(third.worker(), 1);
+        third.move_to(0);
+        let count = |worker: usize| shared.connections[worker].open.load(Relaxed);
+        assert_eq!((count(0), count(1), shared.connections(), shared.connections_ever()), (3, 0, 3, 3));
+        drop(third);
+        assert_eq!((count(0), shared.connections()), (2, 2));
+    }
+
+    #[test]
+    fn however_many_come_at_once_there_is_never_one_too_many() {
+        const THREADS: usize = 8;
+        let capacity = Capacity { connections: 100, ..CAPACITY };
+        let shared = Arc::new(Shared::new(Vec::new(), THREADS, capacity, watch::channel(Stage::Serving).1));
+        let start = std::sync::Barrier::new(THREADS);
+        let admitted: Vec<_> = std::thread::scope(|scope| {
+            let accept = |thread| {
+                let (shared, start) = (&shared, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    (0..10_000).filter_map(|_| shared.admit(thread)).collect::<Vec<_>>()
+                })
+            };
+            let threads: Vec<_> = (0..THREADS).map(accept).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert_eq!((admitted.len(), shared.connections(), shared.refused()), (100, 100, THREADS * 10_000 - 100));
     }
 }

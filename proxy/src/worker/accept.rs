@@ -68,15 +68,13 @@ fn next_waiting(listener: &mut std::net::TcpListener) -> Option<(std::net::TcpSt
 }
 
 fn assign(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: SocketAddr) {
-    if !worker.shared.has_room() {
+    let Some(guard) = worker.shared.admit(worker.index) else {
         return; // closed: without a descriptor for its endpoint a client would take everybody's place for nothing
-    }
-    let to = worker.shared.assign(worker.index);
-    let guard = worker.shared.count_connection(to);
-    if to == worker.index {
+    };
+    if guard.worker() == worker.index {
         return connection::spawn(worker, pool, stream, peer, guard);
     }
-    if let Err((stream, guard)) = pass(worker, to, pool, stream, peer, guard) {
+    if let Err((stream, guard)) = pass(worker, pool, stream, peer, guard) {
         connection::spawn(worker, pool, stream, peer, guard);
     }
 }
@@ -84,14 +82,14 @@ fn assign(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: SocketAddr)
 /// Passes a connection to another worker; gives it back if that one has a queue already.
 fn pass(
     worker: &Rc<Worker>,
-    to: usize,
     pool: usize,
     stream: TcpStream,
     peer: SocketAddr,
-    guard: ConnectionGuard,
+    mut guard: ConnectionGuard,
 ) -> Result<(), (TcpStream, ConnectionGuard)> {
-    let Ok(permit) = worker.others[to].try_reserve() else {
-        return Err((stream, worker.shared.count_connection(worker.index)));
+    let Ok(permit) = worker.others[guard.worker()].try_reserve() else {
+        guard.move_to(worker.index);
+        return Err((stream, guard));
     };
     match stream.into_std() {
         Ok(stream) => permit.send(HandedOver { pool, stream, peer, guard }),
