@@ -4,6 +4,7 @@
 use std::fs;
 
 use evenkeel_operator::webhook::review::Question;
+use evenkeel_tests::memory::{peak_kb, rss_kb};
 
 /// The largest that the webhook reads.
 const BODY: usize = 4 << 20;
@@ -33,7 +34,7 @@ fn the_largest_bodies_take_bounded_memory() {
         let start = reset_peak();
         let question = Question::read(body.as_bytes());
         assert!(question.is_ok() || what == "depth" || what == "objects", "{what}: {question:?}");
-        let peak = peak() - start;
+        let peak = peak_kb(std::process::id()).saturating_sub(start);
         eprintln!("{what}: {peak} KiB");
         assert!(peak < BOUND_KIB, "{what}: {peak} KiB for {} bytes", body.len());
     }
@@ -47,15 +48,5 @@ fn pod(begin: &str) -> String {
 /// From now on, the most memory is counted anew; what is in use now, in KiB.
 fn reset_peak() -> u64 {
     fs::write("/proc/self/clear_refs", "5").expect("it can be reset");
-    status("VmRSS:")
-}
-
-fn peak() -> u64 {
-    status("VmHWM:")
-}
-
-fn status(field: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux says it");
-    let value = status.lines().find_map(|line| line.strip_prefix(field)).expect("it is there");
-    value.trim().trim_end_matches(" kB").parse().expect("a number")
+    rss_kb(std::process::id())
 }

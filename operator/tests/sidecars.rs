@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout)] // the figures are for people
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use evenkeel_crds::{BalancerPool, api::ProxyMode};
 use evenkeel_operator::{
@@ -11,6 +11,7 @@ use evenkeel_operator::{
     key::Key,
     report::{Followed, Progress},
 };
+use evenkeel_tests::memory::rss_kb;
 use serde_json::{Value, json};
 
 const PODS: u64 = 5_000;
@@ -50,9 +51,7 @@ fn pool() -> BalancerPool {
 
 /// The process's resident memory.
 fn resident_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the memory");
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("a number") * 1024
+    rss_kb(std::process::id()) * 1024
 }
 
 fn followed((pod, state): (&Key, &SidecarPod)) -> Option<Followed> {

@@ -2,11 +2,13 @@
 
 pub mod api;
 pub mod clock;
+pub mod descriptors;
 pub mod duration;
 pub mod form;
 pub mod lines;
 pub mod load;
 pub mod memory;
+pub mod metrics;
 pub mod process;
 pub mod programs;
 pub mod signals;

@@ -10,6 +10,14 @@ pub fn rss_kb(process: u32) -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
+/// The most RSS that a process has ever had, in kB; 0 of one that is gone.
+#[must_use]
+pub fn peak_kb(process: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
 /// RSS in the course of some work.
 #[derive(Clone, Debug, Default)]
 pub struct Course(Vec<(u64, u64)>);
@@ -56,6 +64,7 @@ mod tests {
     #[test]
     fn our_own_memory_is_not_nothing() {
         assert!(rss_kb(std::process::id()) > 500);
-        assert_eq!(rss_kb(u32::MAX), 0);
+        assert!(peak_kb(std::process::id()) > 500);
+        assert_eq!((rss_kb(u32::MAX), peak_kb(u32::MAX)), (0, 0));
     }
 }

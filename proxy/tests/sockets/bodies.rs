@@ -1,6 +1,7 @@
 //! Bodies stream both ways, whole or visibly broken.
 
 use bytes::Bytes;
+use evenkeel_tests::memory::peak_kb;
 
 use crate::endpoint::Endpoint;
 use crate::pool::{Pool, xserver};
@@ -70,13 +71,6 @@ async fn answers_without_a_body_keep_their_fields_and_the_connection() {
     proxy.settles().await;
 }
 
-/// The most memory that a process has ever had, in KiB.
-fn peak_kib(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[tokio::test]
 async fn large_bodies_stream_in_little_memory() {
     const BYTES: u64 = 64 << 20;
@@ -90,7 +84,7 @@ async fn large_bodies_stream_in_little_memory() {
     let down = Pool::of(&[server.addr()]);
     let up = Pool { name: "up", port: down.port + 1, ..Pool::of(&[sink.addr]) };
     let proxy = Proxy::with(&[&down, &up], &["--threads", "1"]).await;
-    let before = peak_kib(proxy.id());
+    let before = peak_kb(proxy.id());
     for framing in ["", "&chunked=true"] {
         let mut client = proxy.connect().await;
         client.send(format!("GET /?bytes={BYTES}{framing} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
@@ -106,7 +100,7 @@ async fn large_bodies_stream_in_little_memory() {
         client.send(&block).await;
     }
     assert_eq!(status(&client.answer().await.0), 200);
-    let grown = peak_kib(proxy.id()) - before;
+    let grown = peak_kb(proxy.id()) - before;
     assert!(grown < 8 * 1024, "{grown} KiB more");
     proxy.settles().await;
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use evenkeel_proxy::control::Status;
+use evenkeel_tests::metrics::sum;
 use evenkeel_tests::process::{ChildGuard, Finished, Signal};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -195,7 +196,7 @@ impl Proxy {
     /// An answer of the admin port: head and body.
     pub(crate) async fn admin(&self, path: &str) -> (String, String) {
         let mut client = Conn::connect(self.admin).await;
-        client.send(&format!("GET {path} HTTP/1.1\r\nHost: admin\r\n\r\n")).await;
+        client.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
         client.answer().await
     }
 
@@ -210,10 +211,7 @@ impl Proxy {
 
     /// The sum of a metric's samples whose labels contain all of these.
     pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> u64 {
-        let metrics = self.admin("/metrics").await.1;
-        let samples = metrics.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        let ours = samples.filter(|line| labels.iter().all(|label| line.contains(label)));
-        ours.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+        sum(&self.admin("/metrics").await.1, name, labels)
     }
 
     /// Failures counted for a reason.

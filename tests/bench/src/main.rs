@@ -15,7 +15,7 @@ mod works;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use evenkeel_tests::descriptors;
 
 use self::baseline::Use;
 use self::rig::Place;
@@ -68,7 +68,7 @@ fn work(name: &str) -> Result<&'static Work, String> {
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    raise_limit_of_files()?;
+    descriptors::raise_limit()?; // one a connection, here and in the proxies, which inherit it
     let place = || Place::find(cli.proxy, cli.pool);
     match cli.command {
         Command::Compare(options) => compare::run(&place()?, &options),
@@ -79,11 +79,4 @@ fn main() -> anyhow::Result<()> {
         Command::Load(options) => load::run(&options),
         Command::Backend(options) => backend::run(&options),
     }
-}
-
-/// A descriptor a connection, here and in the proxies, which inherit it.
-fn raise_limit_of_files() -> anyhow::Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    Ok(setrlimit(Resource::Nofile, limit)?)
 }

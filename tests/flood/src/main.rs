@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use evenkeel_tests::descriptors;
 
 use self::cases::{CASES, Case};
 use self::rig::Rig;
@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let mut cli = Cli::parse();
     let is_alone = std::env::var("EVENKEEL_NETNS").is_ok_and(|state| state == "ready");
     ensure!(is_alone, "run tests/flood/run instead: it makes the network namespace that this needs");
-    let descriptors = raise_limit_of_files()?;
+    let descriptors = descriptors::raise_limit()?; // one a connection, here and in the proxy, which inherits it
     bound_kernel_buffers();
     if cli.cases.is_empty() {
         cli.cases = CASES.iter().collect();
@@ -76,12 +76,4 @@ fn bound_kernel_buffers() {
             output::line(&format!("{name} stays as it is, slow readers will cost the kernel more: {error}"));
         }
     }
-}
-
-/// A descriptor a connection, here and in the proxy, which inherits it. Returns how many there are.
-fn raise_limit_of_files() -> anyhow::Result<u64> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit)?;
-    Ok(limit.maximum.unwrap_or(1 << 20))
 }

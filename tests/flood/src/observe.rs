@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use evenkeel_tests::load::{LoadReport, Settings, Stop, run};
+use evenkeel_tests::metrics::sum;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::cases::Case;
-use crate::rig::{CLIENTS, Gauge, PATIENCE, Rig, value};
+use crate::rig::{CLIENTS, Gauge, PATIENCE, Rig};
 
 /// Requests a second of the client that does nothing wrong.
 const RATE: f64 = 200.0;
@@ -85,8 +86,8 @@ async fn look(gauge: Gauge, base_kb: u64, stop: CancellationToken) -> anyhow::Re
         let since = Instant::now();
         let metrics = gauge.metrics().await?;
         seen.admin = (seen.admin.0 + 1, seen.admin.1.max(since.elapsed()));
-        seen.clients = seen.clients.max(value(&metrics, CLIENTS));
-        seen.refused = value(&metrics, "evenkeel_connections_refused_total");
+        seen.clients = seen.clients.max(sum(&metrics, CLIENTS, &[]));
+        seen.refused = sum(&metrics, "evenkeel_connections_refused_total", &[]);
         seen.peak_kb = seen.peak_kb.max(gauge.memory_kb());
     }
     Ok(seen)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use evenkeel_tests::memory::rss_kb;
+use evenkeel_tests::metrics::sum;
 use evenkeel_tests::process::ChildGuard;
 use evenkeel_tests::programs::Xserver;
 use tempfile::TempDir;
@@ -97,7 +98,7 @@ impl Gauge {
 
     /// How many clients are connected.
     pub(crate) async fn clients(&self) -> anyhow::Result<u64> {
-        Ok(value(&self.metrics().await?, CLIENTS))
+        Ok(sum(&self.metrics().await?, CLIENTS, &[]))
     }
 
     pub(crate) fn memory_kb(&self) -> u64 {
@@ -112,12 +113,6 @@ async fn ask(addr: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
-}
-
-/// The sum of a metric's samples.
-pub(crate) fn value(metrics: &str, name: &str) -> u64 {
-    let samples = metrics.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-    samples.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 /// A program that was built with this one.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::account::NAMESPACE;
+use crate::metrics::sum;
 use crate::process::{ChildGuard, Finished, Signal};
 
 /// It is at work in a fraction of a second, or when the Lease of one before it has expired; the machine may be busy.
@@ -97,15 +98,13 @@ impl Operator {
         answer
     }
 
-    /// The value of a metric, named with its labels as it stands there; 0 if it does not.
+    /// The sum of a metric's samples with these labels.
     ///
     /// # Panics
     /// If the operator does not answer.
     #[must_use]
-    pub fn metric(&self, series: &str) -> f64 {
-        let metrics = self.metrics();
-        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.map_or(0.0, |value| value.parse().expect("a number"))
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        sum(&self.metrics(), name, labels)
     }
 
     /// Its log so far.

@@ -111,7 +111,7 @@ async fn latency(scene: &Scene, space: &Space) {
 fn histogram(scene: &Scene) -> [f64; 2] {
     let leader = &scene.operators[0];
     let name = "evenkeel_admission_duration_seconds";
-    [leader.metric(&format!(r#"{name}_bucket{{le="0.02"}}"#)), leader.metric(&format!("{name}_count"))]
+    [leader.metric(&format!("{name}_bucket"), &[r#"le="0.02""#]), leader.metric(&format!("{name}_count"), &[])]
 }
 
 async fn time(space: &Space, pod: &Value) -> Vec<Duration> {
