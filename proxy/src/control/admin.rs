@@ -92,7 +92,7 @@ fn answer(control: &Control, peer: IpAddr, request: &Request<Incoming>) -> Respo
         },
         "/status" => json(&control.status()),
         "/metrics" => metrics::render(control),
-        "/table" => tables::render(control, peer, request.uri().query()),
+        "/table" => tables::render(control, peer, request.headers(), request.uri().query()),
         _ => text(StatusCode::NOT_FOUND, "there are /startupz, /livez, /readyz, /status, /metrics and /table\n"),
     }
 }

@@ -3,12 +3,13 @@
 use std::net::Ipv4Addr;
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 use crate::endpoint::nobody;
 use crate::namespace::{self, in_namespace};
 use crate::pool::{PORT, Pool};
 use crate::proxy::Proxy;
-use crate::wire::{field, status};
+use crate::wire::{Conn, field, status};
 
 #[tokio::test]
 async fn the_tables_in_force_are_shown_to_who_is_at_the_machine() {
@@ -44,6 +45,25 @@ in_namespace! {
         assert!(body.contains("kubectl port-forward"), "{body}");
         assert_eq!(proxy.probe("/status").await, 200);
     }
+}
+
+/// A service mesh hands strangers on from another address of the loopback network, and a stranger's page may have a name that
+/// leads here.
+#[tokio::test]
+async fn neither_a_mesh_nor_a_name_that_leads_here_opens_the_tables() {
+    let proxy = Proxy::start(&Pool::of(&[nobody().await])).await;
+    let ask = async |source: &str, host: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source.parse::<Ipv4Addr>().unwrap(), 0).into()).unwrap();
+        let mut client = Conn::new(socket.connect(proxy.admin).await.unwrap());
+        client.send(format!("GET /table HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        let (head, body) = client.answer().await;
+        (status(&head), body)
+    };
+    assert_eq!(ask("127.0.0.1", "127.0.0.1:9440").await.0, 200);
+    let (mesh, name) = (ask("127.0.0.6", "127.0.0.1:9440").await, ask("127.0.0.1", "rebound.example:9440").await);
+    assert_eq!((mesh.0, name.0), (403, 403));
+    assert!(mesh.1.contains("kubectl port-forward") && name.1.contains("DNS rebinding"), "{mesh:?} {name:?}");
 }
 
 #[tokio::test]
