@@ -36,8 +36,15 @@ struct Places {
 
 #[derive(Debug)]
 struct Place {
-    deadline: Instant,
+    due: Due,
     waker: Option<Waker>,
+}
+
+#[derive(Debug)]
+enum Due {
+    /// So long after the next tick: the last one tells too little of the present, for a thread that was busy since.
+    From(Duration),
+    At(Instant),
 }
 
 /// One limit. It is given up when this is dropped.
@@ -63,8 +70,8 @@ impl Waits {
     pub(crate) fn tick(&self, now: Instant) {
         self.0.now.set(now);
         let mut places = self.0.places.borrow_mut();
-        let over = places.all.iter_mut().filter(|place| place.deadline <= now);
-        let wakers: Vec<_> = over.filter_map(|place| place.waker.take()).collect();
+        let over = places.all.iter_mut().filter_map(|place| if place.is_over(now) { place.waker.take() } else { None });
+        let wakers: Vec<_> = over.collect();
         drop(places); // a task that is woken or dropped may give up its place
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -75,7 +82,7 @@ impl Waits {
             return Wait::Fine(Box::pin(tokio::time::sleep(limit)));
         }
         let places = &mut *self.0.places.borrow_mut();
-        let new = Place { deadline: self.now() + limit + TICK, waker: None };
+        let new = Place { due: Due::From(limit), waker: None };
         let place = if let Some(place) = places.free.pop() {
             places.all[place] = new;
             place
@@ -87,6 +94,19 @@ impl Waits {
     }
 }
 
+impl Place {
+    /// Whether it is, at this tick. The first one gives it its deadline.
+    fn is_over(&mut self, now: Instant) -> bool {
+        match self.due {
+            Due::From(limit) => {
+                self.due = Due::At(now + limit);
+                false
+            }
+            Due::At(deadline) => deadline <= now,
+        }
+    }
+}
+
 impl Wait {
     /// Ready when the limit is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -94,7 +114,7 @@ impl Wait {
             Self::Fine(sleep) => sleep.as_mut().poll(cx),
             Self::Coarse { waits, place } => {
                 let place = &mut waits.0.places.borrow_mut().all[*place];
-                if place.deadline <= waits.now() {
+                if matches!(place.due, Due::At(deadline) if deadline <= waits.now()) {
                     return Poll::Ready(());
                 }
                 match &mut place.waker {
@@ -166,6 +186,28 @@ mod tests {
         waits.tick(start + Duration::from_secs(1_000));
         assert_eq!(woken.0.load(Relaxed), 0);
         assert_eq!(Arc::strong_count(&woken), 2, "no waker is left behind");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_begins_while_a_tick_is_late_is_no_shorter() {
+        let limit = Duration::from_secs(1);
+        for late in [0, 1, 3, 10] {
+            let waits = Waits::new(Instant::now());
+            tokio::time::advance(TICK * late).await; // the thread was busy
+            let (since, mut wait) = (Instant::now(), waits.begin(limit));
+            let ticks = async {
+                loop {
+                    tokio::time::sleep(TICK).await;
+                    waits.tick(Instant::now());
+                }
+            };
+            tokio::select! {
+                () = std::future::poll_fn(|cx| wait.poll(cx)) => {}
+                () = ticks => {}
+            }
+            let took = since.elapsed();
+            assert!((limit..=limit + TICK * 2).contains(&took), "{took:?} with a tick that was {late} late");
+        }
     }
 
     #[tokio::test(start_paused = true)]
