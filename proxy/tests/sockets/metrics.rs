@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel_tests::load::{Settings, Stop};
+use evenkeel_tests::memory::rss_kb;
+use evenkeel_tests::metrics::sum;
 use tokio::time::Instant;
 
 use crate::endpoint::{Endpoint, nobody};
@@ -86,10 +89,8 @@ async fn bytes_are_those_of_bodies_and_times_are_those_of_the_endpoint() {
     for histogram in ["request_duration", "response_header"] {
         let bucket = async |le| proxy.metric(&format!("evenkeel_{histogram}_seconds_bucket"), &[le]).await;
         assert_eq!((bucket(r#"le="0.025""#).await, bucket(r#"le="+Inf""#).await), (0, 4), "{histogram}");
-        let metrics = proxy.admin("/metrics").await.1;
-        let sum = metrics.lines().find(|line| line.starts_with(&format!("evenkeel_{histogram}_seconds_sum")));
-        let sum: f64 = sum.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
-        assert!((0.12..SOON.as_secs_f64()).contains(&sum), "{histogram}: {sum} s");
+        let all: f64 = sum(&proxy.admin("/metrics").await.1, &format!("evenkeel_{histogram}_seconds_sum"), &[]);
+        assert!((0.12..SOON.as_secs_f64()).contains(&all), "{histogram}: {all} s");
     }
 }
 
@@ -111,6 +112,38 @@ async fn connections_on_both_sides_are_counted() {
     // After `connectionPool.idleTimeout`, 4 s.
     proxy.reaches("evenkeel_upstream_connections_active", &[], 0).await;
     proxy.reaches("evenkeel_upstream_connections_idle", &[], 0).await;
+}
+
+/// By the names that alerts know: how near the process is to its limits.
+#[tokio::test]
+async fn the_process_and_its_limits_are_told_of() {
+    let endpoint = Endpoint::answering(OK).await;
+    let pool = Pool::of(&[endpoint.addr]);
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let proxy = Proxy::with(&[&pool], &["--threads", "1", "--max-connections", "37"]).await;
+    assert_eq!(proxy.metric("evenkeel_connections_limit", &[]).await, 37);
+    let value = async |name: &str| sum::<f64>(&proxy.admin("/metrics").await.1, name, &[]);
+    let (open, most) = (value("process_open_fds").await, value("process_max_fds").await);
+    assert!(open > 10.0 && open < most, "{open} of {most}");
+    let mut clients = Vec::new();
+    for _ in 0..30 {
+        clients.push(proxy.connect().await);
+    }
+    proxy.reaches("evenkeel_connections_active", &[], 30).await;
+    assert!(value("process_open_fds").await >= open + 25.0, "a descriptor each");
+    let (told, seen) = (value("process_resident_memory_bytes").await / 1024.0, rss_kb(proxy.id()));
+    assert!((told / f64::from(u32::try_from(seen).unwrap()) - 1.0).abs() < 0.3, "{told} and {seen} kB");
+    let start = value("process_start_time_seconds").await;
+    assert!((before - 1.0..before + SOON.as_secs_f64()).contains(&start), "{start}, {before}");
+    let mut client = clients.pop().unwrap();
+    until("processor time grows with work", async || {
+        for _ in 0..200 {
+            client.send(GET).await;
+            client.answer().await;
+        }
+        value("process_cpu_seconds_total").await > 0.0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -142,7 +175,12 @@ async fn the_exposition_is_sound() {
     let families = families(&text);
     assert!(families.len() > 25, "{families:?}");
     for (name, family) in &families {
-        assert!(name.starts_with("evenkeel_") && !name.ends_with("_total") && name.is_ascii(), "{name}");
+        assert!(
+            ["evenkeel_", "process_"].iter().any(|prefix| name.starts_with(prefix))
+                && !name.ends_with("_total")
+                && name.is_ascii(),
+            "{name}"
+        );
         assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
         assert!(family.help.len() > 10 && family.help.ends_with('.'), "{name}: {}", family.help);
         for unit in ["seconds", "bytes"] {

@@ -116,11 +116,10 @@ impl Endpoints {
 
     fn backend(&self, labels: &OfBackend, backend: &PlannedBackend) {
         let endpoints = &backend.endpoints;
-        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.known.get_or_create(labels).set(count(endpoints.len()));
-        self.ready.get_or_create(labels).set(count(endpoints.iter().filter(|endpoint| endpoint.ready).count()));
+        self.known.get_or_create(labels).set(signed(endpoints.len()));
+        self.ready.get_or_create(labels).set(signed(endpoints.iter().filter(|endpoint| endpoint.ready).count()));
         self.weight.get_or_create(labels).set(backend.weight.into());
-        let in_flight = endpoints.iter().map(|endpoint| endpoint.state.in_flight()).sum();
+        let in_flight: u64 = endpoints.iter().map(|endpoint| endpoint.state.in_flight()).sum();
         self.in_flight.get_or_create(labels).set(signed(in_flight));
     }
 

@@ -5,6 +5,7 @@
 mod families;
 mod histogram;
 mod labels;
+mod process;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -48,20 +49,21 @@ fn scrape(control: &Control) -> Registry {
             endpoints.add(known, view);
         }
     }
-    let mut registry = Registry::with_prefix("evenkeel");
-    requests.register(&mut registry);
-    endpoints.register(&mut registry);
-    tables.register(&mut registry);
-    process(&control.shared, &mut registry);
+    let mut registry = Registry::default();
+    let ours = registry.sub_registry_with_prefix("evenkeel");
+    requests.register(ours);
+    endpoints.register(ours);
+    tables.register(ours);
+    of_all_pools(&control.shared, ours);
+    process::register(registry.sub_registry_with_prefix("process"), control.since);
     registry
 }
 
-fn process(shared: &Shared, registry: &mut Registry) {
+fn of_all_pools(shared: &Shared, registry: &mut Registry) {
     let [made, closed, idle] = [Upstream::MADE, Upstream::CLOSED, Upstream::IDLE].map(|of| shared.upstream.sum(of));
-    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     for (name, help, count) in [
-        ("connections", "Client connections accepted", number(shared.connections_ever())),
-        ("connections_refused", "Client connections closed at once: there were too many", number(shared.refused())),
+        ("connections", "Client connections accepted", shared.connections_ever() as u64),
+        ("connections_refused", "Client connections closed at once: there were too many", shared.refused() as u64),
         ("upstream_connections", "Connections made to endpoints", made),
         ("access_log_lines", "Lines of the access log that were written", shared.access_log.written()),
         ("access_log_dropped", "Lines lost: nobody read them fast enough, or at all", shared.access_log.dropped()),
@@ -70,10 +72,11 @@ fn process(shared: &Shared, registry: &mut Registry) {
         registry.register(name, help, counter(count));
     }
     for (name, help, count) in [
-        ("connections_active", "Open client connections", number(shared.connections())),
+        ("connections_active", "Open client connections", shared.connections() as u64),
+        ("connections_limit", "Client connections that there is room for", shared.capacity.connections as u64),
         ("upstream_connections_active", "Open connections to endpoints", made.saturating_sub(closed)),
         ("upstream_connections_idle", "Connections to endpoints that wait for a request", idle),
-        ("threads", "Worker threads", number(shared.threads())),
+        ("threads", "Worker threads", shared.threads() as u64),
     ] {
         registry.register(name, help, gauge(count));
     }
@@ -92,6 +95,6 @@ fn gauge(value: u64) -> Gauge {
     gauge
 }
 
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+fn signed(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }
