@@ -297,10 +297,10 @@ fn retries() {
         let given = RetryBudget { percent: Some(percent), ..RetryBudget::default() };
         refuses("percent", "spec.retry.budget.percent", budget(given));
     }
-    for text in ["1s", "10s", "1m"] {
+    for text in ["1s", "10s", "1m", "2000ms"] {
         accepts(text, interval(text));
     }
-    for text in ["", "0s", "999ms", "60001ms", "1h"] {
+    for text in ["", "0s", "999ms", "1500ms", "10s1ms", "60001ms", "1h"] {
         refuses(text, "spec.retry.budget.interval", interval(text));
     }
 }

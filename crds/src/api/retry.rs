@@ -42,8 +42,8 @@ pub struct Retry {
 /// How much load retries may be: a share of the requests of an interval, and ten a second for all proxies of the pool.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[x_kube(
-    validation = Rule::new("!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('60s'))")
-        .message("interval is 1s to 60s, for example 10s; choose a value between them")
+    validation = Rule::new("!has(self.interval) || (duration(self.interval) >= duration('1s') && duration(self.interval) <= duration('60s') && duration(self.interval).getMilliseconds() % 1000 == 0)")
+        .message("interval is 1s to 60s, in whole seconds, for example 10s; choose one of them")
         .field_path(".interval")
 )]
 #[serde(rename_all = "camelCase")]

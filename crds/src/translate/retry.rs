@@ -1,6 +1,6 @@
 //! What a pool tries again, and how often.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use super::spec::{Checker, set_ms};
 use crate::{
@@ -48,7 +48,7 @@ impl Checker<'_> {
         self.codes(retry.codes.as_deref().unwrap_or_default());
         self.within(
             retry.backoff.as_ref(),
-            1..=MAX_BACKOFF_MS,
+            |ms| (1..=MAX_BACKOFF_MS.into()).contains(&ms),
             "spec.retry.backoff",
             "backoff is 1ms to 250ms, for example 25ms; choose a value between them",
         );
@@ -60,9 +60,9 @@ impl Checker<'_> {
         );
         self.within(
             budget.interval.as_ref(),
-            1_000..=MAX_BUDGET_INTERVAL_MS,
+            |ms| (1_000..=MAX_BUDGET_INTERVAL_MS.into()).contains(&ms) && ms % 1_000 == 0,
             "spec.retry.budget.interval",
-            "interval is 1s to 60s, for example 10s; choose a value between them",
+            "interval is 1s to 60s, in whole seconds, for example 10s; choose one of them",
         );
     }
 
@@ -81,17 +81,10 @@ impl Checker<'_> {
         }
     }
 
-    fn within(
-        &mut self,
-        given: Option<&GepDuration>,
-        range: std::ops::RangeInclusive<u64>,
-        field: &str,
-        message: &str,
-    ) {
-        let range = Duration::from_millis(*range.start())..=Duration::from_millis(*range.end());
+    fn within(&mut self, given: Option<&GepDuration>, is_allowed: impl Fn(u128) -> bool, field: &str, message: &str) {
         match given.map(GepDuration::parse) {
             None => {}
-            Some(Ok(duration)) => self.require(range.contains(&duration), field, message),
+            Some(Ok(duration)) => self.require(is_allowed(duration.as_millis()), field, message),
             Some(Err(error)) => self.require(false, field, &error.to_string()),
         }
     }

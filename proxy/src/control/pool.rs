@@ -170,6 +170,7 @@ impl PoolControl {
                 %source,
                 "policy in force"
             );
+            self.doubt_budget(policy);
             self.since = SystemTime::now();
         }
         self.comes_from(source);
@@ -180,6 +181,21 @@ impl PoolControl {
         }
         self.loaded = Some(Instant::now());
         self.in_force = InForce { table: Some(table), parts };
+    }
+
+    /// What a budget counts no more when a request's last retry is due does not hold that back.
+    fn doubt_budget(&self, policy: &Policy) {
+        let (window, request) = (policy.retry.budget_seconds(), policy.timeouts.request());
+        if let Some(request) =
+            request.filter(|request| policy.retry.attempts > 0 && *request > Duration::from_secs(window))
+        {
+            tracing::warn!(
+                namespace = self.namespace(),
+                pool = self.name(),
+                "retry.budget.interval ({window}s) is shorter than timeouts.request ({request:?}): requests that take longer \
+                 count for less than they cost; choose an interval that is no shorter"
+            );
+        }
     }
 
     /// Notes where the table in force is from.

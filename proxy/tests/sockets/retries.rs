@@ -157,3 +157,23 @@ async fn an_attempt_that_takes_too_long_is_followed_by_another() {
     }
     assert_eq!(slow.heads().len(), 2);
 }
+
+#[tokio::test]
+async fn a_budget_that_forgets_sooner_than_requests_end_is_warned_of_once() {
+    let endpoints = [nobody().await, nobody().await];
+    let warnings = |proxy: &Proxy| {
+        let log = proxy.log();
+        log.iter().filter(|line| line.contains("WARN") && line.contains("retry.budget.interval")).count()
+    };
+    let long = Pool { response_header: "5s, request: 11s", ..Pool::of(&endpoints[..1]) };
+    let proxy = Proxy::start(&long).await;
+    let line = proxy.logs("retry.budget.interval").await;
+    assert!(line.contains("(10s) is shorter than timeouts.request (11s)") && line.contains("choose"), "{line}");
+    let more = Pool { backends: Pool::of(&endpoints).backends, ..long.clone() };
+    proxy.edit(&more);
+    proxy.reaches("evenkeel_endpoints", &[], 2).await;
+    let weights = Pool { extra: "  limits: {requestBody: 1Mi}\n", response_header: "5s, request: 10s", ..more };
+    proxy.edit(&weights);
+    proxy.takes(&weights).await;
+    assert_eq!(warnings(&proxy), 1, "{:?}", proxy.log());
+}

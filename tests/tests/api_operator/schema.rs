@@ -218,6 +218,7 @@ fn rules() -> Vec<(&'static str, Vec<(Value, Expected)>)> {
     let name = |text: &str| json!({ "name": text });
     let both = json!({ "name": "a", "weight": 1, "service": { "name": "app", "port": 80 },
         "endpoints": [{ "address": "192.0.2.1", "port": 80 }] });
+    let interval = |text: &str| json!({ "budget": { "interval": text } });
     let exactly_one = "give exactly one of the two";
     let idle = json!([{ "name": "a", "weight": 0, "service": { "name": "app", "port": 80 } }]);
     let twice = json!([{ "name": "a", "service": { "name": "app", "port": 80 } }, { "name": "a", "service": { "name": "b", "port": 80 } }]);
@@ -265,6 +266,18 @@ fn rules() -> Vec<(&'static str, Vec<(Value, Expected)>)> {
                 (json!({ "mode": "External" }), None),
                 (json!({ "mode": "External", "replicas": 2 }), Some("remove it or choose that mode")),
                 (json!({ "mode": "Sidecar", "replicas": 2 }), Some("remove it or choose that mode")),
+            ],
+        ),
+        (
+            "/spec/retry",
+            vec![
+                (interval("1s"), None),
+                (interval("1m"), None),
+                (interval("2000ms"), None),
+                (interval("1500ms"), Some("in whole seconds")),
+                (interval("10s1ms"), Some("in whole seconds")),
+                (interval("999ms"), Some("in whole seconds")),
+                (interval("61s"), Some("in whole seconds")),
             ],
         ),
         ("/spec/timeouts/connect", timeouts.clone()),
