@@ -38,7 +38,12 @@ impl Vital {
 impl Drop for Part {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.lost.send_replace(Some(self.name));
+            // The first alone: what a worker has goes with it.
+            self.lost.send_if_modified(|lost| {
+                let is_first = lost.is_none();
+                lost.get_or_insert(self.name);
+                is_first
+            });
         }
     }
 }
