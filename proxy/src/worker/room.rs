@@ -8,7 +8,7 @@ use super::Worker;
 use crate::waits::TICK;
 
 /// Other workers hear of it with their next tick, which may be late.
-const PATIENCE: Duration = Duration::from_millis(3 * TICK.as_millis() as u64);
+const PATIENCE: Duration = TICK.saturating_mul(3);
 
 impl Worker {
     /// Closes idle connections, if there are any, within a time limit. False: nobody had one.
