@@ -25,6 +25,8 @@ pub(crate) struct Observed {
     pub(crate) peak_kb: u64,
     /// And when all had gone.
     pub(crate) end_kb: u64,
+    /// What the kernel had for connections, before and at most; of the whole machine.
+    pub(crate) kernel_kb: (u64, u64),
     /// The most clients that were connected at once.
     pub(crate) clients: u64,
     /// How many were not let in.
@@ -79,7 +81,8 @@ impl Observer {
 }
 
 async fn look(gauge: Gauge, base_kb: u64, stop: CancellationToken) -> anyhow::Result<Observed> {
-    let mut seen = Observed { base_kb, ..Observed::default() };
+    let kernel = tcp_kb();
+    let mut seen = Observed { base_kb, kernel_kb: (kernel, kernel), ..Observed::default() };
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(looks.tick()).await.is_some() {
@@ -88,7 +91,16 @@ async fn look(gauge: Gauge, base_kb: u64, stop: CancellationToken) -> anyhow::Re
         seen.admin = (seen.admin.0 + 1, seen.admin.1.max(since.elapsed()));
         seen.clients = seen.clients.max(sum(&metrics, CLIENTS, &[]));
         seen.refused = sum(&metrics, "evenkeel_connections_refused_total", &[]);
+        seen.kernel_kb.1 = seen.kernel_kb.1.max(tcp_kb());
         seen.peak_kb = seen.peak_kb.max(gauge.memory_kb());
     }
     Ok(seen)
+}
+
+/// The kernel counts pages of 4 kB, of all namespaces together.
+fn tcp_kb() -> u64 {
+    let text = std::fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("TCP:"));
+    let pages = line.and_then(|line| line.rsplit_once("mem ")?.1.trim().parse::<u64>().ok());
+    pages.unwrap_or_default() * 4
 }

@@ -48,7 +48,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { case, told, observed } = self;
-        let Observed { base_kb, peak_kb, end_kb, clients, refused, admin, good } = observed;
+        let Observed { base_kb, peak_kb, end_kb, kernel_kb, clients, refused, admin, good } = observed;
         let each = peak_kb.saturating_sub(*base_kb) * 10 / case.inside().max(1);
         let counts = &good.counts;
         writeln!(out, "{}: {told}", case.name)?;
@@ -58,6 +58,8 @@ impl fmt::Display for Verdict {
             each / 10,
             each % 10
         )?;
+        let (before, most) = kernel_kb;
+        writeln!(out, "  kernel, for connections of the whole machine: {before} kB before, {most} at most")?;
         writeln!(
             out,
             "  good client: {} requests, {} failed, p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms",
