@@ -2,7 +2,7 @@
 
 use crate::endpoint::Endpoint;
 use crate::pool::Pool;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, until};
 use crate::wire::{Conn, GET, OK, field, status};
 
 #[tokio::test]
@@ -78,10 +78,15 @@ async fn there_is_room_for_as_many_clients_as_was_said() {
     assert_eq!(proxy.metric("evenkeel_connections_refused_total", &[]).await, 1_000);
 }
 
+/// The descriptors that a process has.
+fn descriptors(id: u32) -> Vec<u32> {
+    let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap();
+    open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect()
+}
+
 /// Lets a process have no descriptor more than it has.
 fn exhaust(id: u32) {
-    let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap();
-    let open: Vec<u32> = open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    let open = descriptors(id);
     let lowest_free = (0..1024).find(|number| !open.contains(number)).unwrap();
     let limit = format!("--nofile={lowest_free}:");
     let done = std::process::Command::new("/usr/bin/prlimit").args(["--pid", &id.to_string(), &limit]).status();
@@ -134,7 +139,7 @@ async fn a_worker_without_a_descriptor_has_one_of_another_workers_idle_connectio
     clients[0].send(GET).await;
     clients[0].answer().await;
     // Of those that the other worker has, two make a connection each, and keep it.
-    let mut hanging = Vec::new();
+    let (mut hanging, mut others) = (Vec::new(), Vec::new());
     while hanging.len() < 2 {
         let mut client = clients.pop().expect("a client of the other worker");
         client.send(GET).await;
@@ -142,11 +147,16 @@ async fn a_worker_without_a_descriptor_has_one_of_another_workers_idle_connectio
         if endpoint.connections() == 2 + hanging.len() {
             client.send("GET /hanging HTTP/1.1\r\nHost: a\r\n\r\n").await;
             hanging.push(client);
+        } else {
+            others.push(client); // whose descriptor must not be free
         }
     }
     proxy.reaches("evenkeel_requests_in_flight", &[], 2).await;
+    // Without the one that this look at the metrics takes.
+    let open = proxy.metric("process_open_fds", &[]).await - 1;
+    until("the look is over", async || descriptors(proxy.id()).len() as u64 == open).await;
     exhaust(proxy.id());
-    for client in &mut clients {
+    for client in others.iter_mut().chain(&mut clients) {
         client.send(GET).await;
         let (head, _) = client.answer().await;
         assert_eq!(status(&head), 200, "{head}");
