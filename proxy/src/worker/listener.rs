@@ -6,6 +6,9 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 /// Connections that wait to be accepted (nginx has 511): a burst that a busy worker takes up within its next turn.
 const BACKLOG: i32 = 4096;
+/// What of an answer waits in the kernel for a client that does not read, beside what is on its way. Without a bound that is
+/// four megabytes each, of memory that all programs of the machine share; with a quarter of this, large answers cost more.
+const UNSENT_BYTES: u32 = 512 * 1024;
 /// A client that is gone without a word is found out after about a minute and a half.
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(10)).with_retries(3);
@@ -26,6 +29,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     // On Linux an accepted socket has these from its listener, without a system call a connection.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&KEEPALIVE)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -62,6 +66,7 @@ mod tests {
         let (accepted, _) = listeners[0].accept().expect("a connection");
         assert!(accepted.nodelay().expect("an option"));
         let accepted = Socket::from(accepted);
+        assert_eq!(accepted.tcp_notsent_lowat().expect("an option"), UNSENT_BYTES);
         assert!(accepted.keepalive().expect("an option"));
         assert_eq!(accepted.tcp_keepalive_time().expect("an option"), Duration::from_secs(60));
         assert_eq!(accepted.tcp_keepalive_interval().expect("an option"), Duration::from_secs(10));

@@ -68,8 +68,8 @@ async fn run(case: &Case, rig: &Rig, seconds: u64) -> anyhow::Result<Verdict> {
     Ok(Verdict { case: case.clone(), told, observed })
 }
 
-/// Of this namespace alone. Else the kernel takes some megabytes of an answer for each client that does not read: then it is the
-/// kernel's memory that such clients use up, for all programs of the machine together, and none of the proxy's.
+/// Of this namespace alone. Else the kernel takes half a megabyte of an answer for each client that does not read, and more of
+/// what its endpoint sends: then it is the kernel's memory that such clients use up, and less of the proxy's.
 fn bound_kernel_buffers() {
     for (name, sizes) in [("tcp_wmem", "4096 16384 131072"), ("tcp_rmem", "4096 131072 131072")] {
         if let Err(error) = std::fs::write(format!("/proc/sys/net/ipv4/{name}"), sizes) {
