@@ -63,7 +63,7 @@ pub struct Run {
     #[arg(long, value_name = "IP")]
     pub bind: Option<IpAddr>,
 
-    /// Where /startupz, /livez, /readyz, /status, /metrics and, to peers at 127.0.0.1 and ::1, /table answer. Default: 127.0.0.1:9440, in a pod all addresses.
+    /// Where /startupz, /livez, /readyz, /status, /metrics and, to who sits at the machine, /table answer. Default: 127.0.0.1:9440, in a pod all addresses.
     #[arg(long, value_name = "ADDR")]
     pub admin: Option<SocketAddr>,
 
