@@ -189,16 +189,22 @@ async fn a_deployment_says_why_it_has_no_pods_and_gets_them_when_the_pool_is_the
 async fn who_did_not_ask_never_waits_for_us() {
     let Some(scene) = Scene::shared() else { return };
     let space = scene.space("others", &[]).await;
-    let asked = scene.operators[0].metric("evenkeel_admission_duration_seconds_count", &[]);
-    for label in [json!({}), json!({ "evenkeel.dev/inject": "disabled" })] {
-        let mut pod = app("nowhere");
-        pod["metadata"]["labels"] = label;
-        let made = make(&space, &pod, REAL).await.expect("it is made");
-        assert!(
-            !has_sidecar(&made)
-                && !made.metadata.annotations.expect("its own").contains_key("evenkeel.dev/not-injected")
-        );
-    }
-    let now = scene.operators[0].metric("evenkeel_admission_duration_seconds_count", &[]);
-    assert!((now - asked).abs() < f64::EPSILON, "it was not asked: {asked}, {now}");
+    let asked = || -> f64 {
+        scene.operators.iter().map(|one| one.metric("evenkeel_admission_duration_seconds_count", &[])).sum()
+    };
+    // Other tests ask for theirs meanwhile: one round in which nobody did is enough.
+    eventually("pods about which nobody was asked", || async {
+        let before = asked();
+        for label in [json!({}), json!({ "evenkeel.dev/inject": "disabled" })] {
+            let mut pod = app("nowhere");
+            pod["metadata"]["labels"] = label;
+            let made = make(&space, &pod, REAL).await.expect("it is made");
+            assert!(
+                !has_sidecar(&made)
+                    && !made.metadata.annotations.expect("its own").contains_key("evenkeel.dev/not-injected")
+            );
+        }
+        (asked() - before < 0.5).then_some(())
+    })
+    .await;
 }
