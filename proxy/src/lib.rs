@@ -15,6 +15,7 @@ pub mod cli;
 mod codec;
 pub mod control;
 mod counters;
+mod digits;
 mod forward;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -29,4 +30,5 @@ mod threads;
 mod upstream;
 mod vital;
 mod waits;
+mod wire;
 mod worker;

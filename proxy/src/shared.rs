@@ -15,7 +15,6 @@ use crate::{
     balance::{Reason, RetryBudget, View},
     capacity::Capacity,
     counters::PerThread,
-    guard::REASON,
     report::{CLASSES, Counts},
     vital::Vital,
 };
@@ -145,11 +144,6 @@ impl Pool {
             retries: PerThread::new(threads),
             dropped_fields: PerThread::new(threads),
         }
-    }
-
-    /// Whether clients are told why an answer is not an endpoint's.
-    pub(crate) fn tells_reasons(&self) -> bool {
-        !self.view.load().as_ref().is_some_and(|view| view.plan.rules.response.remove.contains(&REASON))
     }
 }
 

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use super::{Framing, chunks::ChunkDecoder};
 
 /// Reads a body, however its bytes are split into reads.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum BodyDecoder {
     /// So many bytes are to come.
     Length(u64),
@@ -15,6 +15,7 @@ pub(crate) enum BodyDecoder {
     /// The end of the connection is the end.
     Close,
     /// It is over.
+    #[default]
     Done,
 }
 
@@ -54,6 +55,14 @@ impl BodyDecoder {
             Framing::Length(length) => Self::Length(length),
             Framing::Chunked => Self::Chunked(ChunkedBody::default()),
             Framing::Close => Self::Close,
+        }
+    }
+
+    /// For the body of a request, whose trailers have the limits of a request's head.
+    pub(crate) fn of_request(framing: Framing) -> Self {
+        match framing {
+            Framing::Chunked => Self::Chunked(ChunkedBody(ChunkDecoder::of_request())),
+            other => Self::new(other),
         }
     }
 

@@ -48,6 +48,11 @@ enum State {
 }
 
 impl ChunkDecoder {
+    /// Of a request's body.
+    pub(super) fn of_request() -> Self {
+        Self { trailers: Trailers::of_request(), ..Self::default() }
+    }
+
     /// Takes the next piece off the input.
     pub(super) fn decode(&mut self, input: &mut Bytes) -> Result<Piece, BodyError> {
         loop {

@@ -1,7 +1,5 @@
 //! Which fields belong to one connection only (RFC 9110 §7.6.1), told by length first: most names cost one comparison.
 
-use http::{HeaderMap, HeaderName, header};
-
 /// What becomes of a field of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -15,6 +13,8 @@ pub(super) enum Kind {
     Connection,
     /// `Keep-Alive`.
     KeepAlive,
+    /// `Date`, which passes.
+    Date,
     /// It ends here.
     Dropped,
 }
@@ -24,6 +24,7 @@ pub(super) fn kind(name: &[u8]) -> Kind {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     match name.len() {
         2 if is(b"te") => Kind::Dropped,
+        4 if is(b"date") => Kind::Date,
         7 if is(b"upgrade") => Kind::Dropped,
         10 if is(b"connection") => Kind::Connection,
         10 if is(b"keep-alive") => Kind::KeepAlive,
@@ -38,16 +39,16 @@ pub(super) fn kind(name: &[u8]) -> Kind {
 
 /// What `Connection` says, over all its lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Options {
-    pub(super) close: bool,
-    pub(super) keep_alive: bool,
+pub(crate) struct Options {
+    pub(crate) close: bool,
+    pub(crate) keep_alive: bool,
     /// Whether it names fields, which then end here too.
-    pub(super) names: bool,
+    pub(crate) names: bool,
 }
 
 impl Options {
     /// Takes a line in.
-    pub(super) fn add(&mut self, value: &[u8]) {
+    pub(crate) fn add(&mut self, value: &[u8]) {
         for option in members(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
@@ -60,13 +61,21 @@ impl Options {
     }
 }
 
-/// Removes the fields that a `Connection` line names. Naming the length has no effect: it frames the message.
-pub(super) fn remove_named(fields: &mut HeaderMap, value: &[u8]) {
-    for name in members(value).filter_map(|token| HeaderName::from_bytes(token).ok()) {
-        if name != header::CONTENT_LENGTH {
-            fields.remove(name);
+/// The names of fields that lines of `Connection` have beside its own options; none if there are more than `most`, which is
+/// more than there can be.
+pub(crate) fn named<'a>(lines: impl Iterator<Item = &'a [u8]>, most: usize) -> Option<Vec<&'a [u8]>> {
+    let mut named = Vec::new();
+    for name in lines.flat_map(members) {
+        let is_option = name.eq_ignore_ascii_case(b"close") || name.eq_ignore_ascii_case(b"keep-alive");
+        if name.is_empty() || is_option {
+            continue;
         }
+        if named.len() == most {
+            return None;
+        }
+        named.push(name);
     }
+    Some(named)
 }
 
 /// The seconds of `Keep-Alive: timeout=5, max=100`.

@@ -1,15 +1,17 @@
-//! The head of a response, parsed over `httparse` (strict by its defaults) into fields that share the read buffer.
+//! The head of a response, parsed over `httparse` (strict by its defaults) and written anew while its bytes are at hand.
 
-use std::mem::{self, MaybeUninit};
+use std::mem::MaybeUninit;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::StatusCode;
 
 use super::{
     Framing,
-    fields::{self, Kind, Options},
+    fields::{self, Kind, Options, named},
     framing::{Declared, FramingError},
+    request::{Field, Version},
+    write,
 };
+use crate::digits::Decimal;
 
 /// The largest head of a response. nginx takes 4–8 KiB by default; Envoy 60 KiB.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -25,19 +27,19 @@ pub(crate) enum Asked {
     Other,
 }
 
-/// A response's head. What belongs to the connection alone is not among its fields any more.
+/// What a response's head says; its fields are written already.
 #[derive(Debug)]
 pub(crate) struct ResponseHead {
     /// 100 to 599.
     pub(crate) status: StatusCode,
-    /// What is passed on.
-    pub(crate) fields: HeaderMap,
     /// Where the body ends.
     pub(crate) framing: Framing,
     /// Whether the connection can take a request after this message.
     pub(crate) persistent: bool,
     /// For how many seconds the endpoint keeps an idle connection, if it says so.
     pub(crate) idle_hint: Option<u64>,
+    /// Whether what passes of it says when it was made.
+    pub(crate) has_date: bool,
 }
 
 /// Why bytes are not the head of a response.
@@ -51,16 +53,16 @@ pub(crate) enum HeadError {
     Status(u16),
     #[error("larger than {MAX_HEAD_BYTES} bytes")]
     TooLarge,
-    #[error("a field that HTTP does not allow")]
-    Field,
+    #[error("Connection names more than {MAX_FIELDS} fields")]
+    Named,
     #[error(transparent)]
     Framing(#[from] FramingError),
 }
 
 impl Asked {
     /// What a request of this method asks.
-    pub(crate) fn by(method: &Method) -> Self {
-        if *method == Method::HEAD { Self::Head } else { Self::Other }
+    pub(crate) fn by(method: &str) -> Self {
+        if method == "HEAD" { Self::Head } else { Self::Other }
     }
 }
 
@@ -72,12 +74,13 @@ pub(crate) fn may_be_whole(bytes: &[u8], scanned: usize) -> bool {
     ends.any(|at| matches!(bytes[..at], [.., b'\n'] | [.., b'\n', b'\r']))
 }
 
-/// Parses a head and tells where it ends. None: it is not all there yet. Its fields go into `room`, an empty map, which is
-/// taken for them.
+/// Parses a head and tells where it ends. None: it is not all there yet. Writes its status line and what of its fields passes
+/// into `out`, but for the framing, which is the writer's. `strips` tells names that do not pass, beside those that never do.
 pub(crate) fn parse_response(
-    bytes: &Bytes,
+    bytes: &[u8],
     asked: Asked,
-    room: &mut HeaderMap,
+    strips: impl Fn(&[u8]) -> bool,
+    out: &mut Vec<u8>,
 ) -> Result<Option<(ResponseHead, usize)>, HeadError> {
     if bytes.first().is_some_and(|first| *first != b'H') {
         return Err(HeadError::Start); // httparse would pass over empty lines: bytes that belong to no message
@@ -94,84 +97,94 @@ pub(crate) fn parse_response(
     let status = StatusCode::from_u16(code).ok().filter(|status| status.as_u16() < 600);
     let status = status.ok_or(HeadError::Status(code))?;
     let version = if parsed.version == Some(1) { Version::Current } else { Version::Old };
-    let head = Gathered::from(bytes, parsed.headers, mem::take(room))?.into_head(status, version, asked)?;
+    let gathered = Gathered::from(parsed.headers)?;
+    let mut head = gathered.head(status, version, asked)?;
+    out.clear();
+    write::status_line(out, status);
+    head.has_date = gathered.write(parsed.headers, &head, asked, strips, out);
     Ok(Some((head, end)))
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
-    Old,
-    Current,
-}
-
 /// What one pass over the fields brings.
-struct Gathered {
-    fields: HeaderMap,
+#[derive(Default)]
+struct Gathered<'a> {
     declared: Declared,
     options: Options,
     idle_hint: Option<u64>,
+    /// What `Connection` names beside its own options: few do.
+    named: Vec<&'a [u8]>,
 }
 
-impl Gathered {
-    fn from(bytes: &Bytes, parsed: &[httparse::Header<'_>], mut fields: HeaderMap) -> Result<Self, HeadError> {
-        fields.reserve(parsed.len() + 2); // the server adds Date, and perhaps Connection
-        let mut all = Self { fields, declared: Declared::default(), options: Options::default(), idle_hint: None };
-        for field in parsed {
-            all.add(bytes, field)?;
+impl<'a> Gathered<'a> {
+    fn from(fields: &[Field<'a>]) -> Result<Self, HeadError> {
+        let mut all = Self::default();
+        for Field { name, value } in fields {
+            match fields::kind(name.as_bytes()) {
+                Kind::Length => drop(all.declared.add_length(value)?),
+                Kind::Coding => all.declared.add_coding(value)?,
+                Kind::Connection => all.options.add(value),
+                Kind::KeepAlive => all.idle_hint = fields::idle_hint(value),
+                Kind::Passes | Kind::Date | Kind::Dropped => {}
+            }
         }
         if all.options.names {
-            for field in parsed.iter().filter(|field| fields::kind(field.name.as_bytes()) == Kind::Connection) {
-                fields::remove_named(&mut all.fields, field.value);
-            }
+            let lines = fields.iter().filter(|field| fields::kind(field.name.as_bytes()) == Kind::Connection);
+            all.named = named(lines.map(|field| field.value), MAX_FIELDS).ok_or(HeadError::Named)?;
         }
         Ok(all)
     }
 
-    fn add(&mut self, bytes: &Bytes, field: &httparse::Header<'_>) -> Result<(), HeadError> {
-        match fields::kind(field.name.as_bytes()) {
-            Kind::Passes => {
-                let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| HeadError::Field)?;
-                self.fields.append(name, value(bytes, field)?);
-            }
-            Kind::Length => {
-                if self.declared.add_length(field.value)? {
-                    self.fields.append(header::CONTENT_LENGTH, value(bytes, field)?);
-                }
-            }
-            Kind::Coding => self.declared.add_coding(field.value)?,
-            Kind::Connection => self.options.add(field.value),
-            Kind::KeepAlive => self.idle_hint = fields::idle_hint(field.value),
-            Kind::Dropped => {}
-        }
-        Ok(())
-    }
-
-    fn into_head(mut self, status: StatusCode, version: Version, asked: Asked) -> Result<ResponseHead, HeadError> {
+    fn head(&self, status: StatusCode, version: Version, asked: Asked) -> Result<ResponseHead, HeadError> {
         if self.declared.chunked && version == Version::Old {
             return Err(FramingError::CodingInOldVersion.into());
         }
-        // RFC 9110 §8.6: neither of these has a length; RFC 9112 §6.3: beside chunks it does not count.
-        if status.is_informational() || status == StatusCode::NO_CONTENT || self.declared.is_twofold() {
-            self.fields.remove(header::CONTENT_LENGTH);
-        }
-        let bare = status.is_informational() || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
         let framing = match (self.declared.chunked, self.declared.length) {
-            _ if bare || asked == Asked::Head => Framing::None,
+            _ if is_bare(status) || asked == Asked::Head => Framing::None,
             (true, _) => Framing::Chunked,
             (false, Some(length)) => Framing::Length(length),
             (false, None) => Framing::Close,
         };
         let asked_to_stay = !self.options.close && (version == Version::Current || self.options.keep_alive);
         let persistent = asked_to_stay && framing != Framing::Close && !self.declared.is_twofold();
-        Ok(ResponseHead { status, fields: self.fields, framing, persistent, idle_hint: self.idle_hint })
+        Ok(ResponseHead { status, framing, persistent, idle_hint: self.idle_hint, has_date: false })
+    }
+
+    /// Writes what passes; tells whether there is a `Date` among it.
+    fn write(
+        &self,
+        fields: &[Field<'_>],
+        head: &ResponseHead,
+        asked: Asked,
+        strips: impl Fn(&[u8]) -> bool,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let mut has_date = false;
+        for Field { name, value } in fields {
+            let name = name.as_bytes();
+            let kind = fields::kind(name);
+            if !matches!(kind, Kind::Passes | Kind::Date)
+                || strips(name)
+                || self.named.iter().any(|named| named.eq_ignore_ascii_case(name))
+            {
+                continue;
+            }
+            write::field(out, name, value);
+            has_date |= kind == Kind::Date;
+        }
+        // How long the body would be: RFC 9110 §8.6 has it neither with 204 nor with 1xx; beside chunks it does not count.
+        let would_have = asked == Asked::Head || head.status == StatusCode::NOT_MODIFIED;
+        let never = head.status.is_informational() || head.status == StatusCode::NO_CONTENT;
+        if let Some(length) = self.declared.length
+            && would_have
+            && !never
+            && !self.declared.chunked
+        {
+            write::field(out, b"content-length", Decimal::new(length).digits());
+        }
+        has_date
     }
 }
 
-/// A value that shares the buffer. httparse has looked at the same bytes; the second look costs one step a byte and keeps
-/// this free of unsafe code.
-fn value(bytes: &Bytes, field: &httparse::Header<'_>) -> Result<HeaderValue, HeadError> {
-    if field.value.is_empty() {
-        return Ok(HeaderValue::from_static("")); // slices of nothing have no place in the buffer
-    }
-    HeaderValue::from_maybe_shared(bytes.slice_ref(field.value)).map_err(|_| HeadError::Field)
+fn is_bare(status: StatusCode) -> bool {
+    status.is_informational() || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
 }

@@ -8,6 +8,7 @@ mod chunks;
 mod fields;
 mod framing;
 mod head;
+mod request;
 mod trailers;
 mod write;
 
@@ -15,8 +16,12 @@ mod write;
 mod tests;
 
 pub(crate) use body::{BodyDecoder, BodyError, Piece};
-pub(crate) use fields::members;
+pub(crate) use fields::{Options, members, named};
 pub(crate) use framing::{Framing, digits};
 pub(crate) use head::{Asked, HeadError, MAX_HEAD_BYTES, ResponseHead, may_be_whole, parse_response};
+pub(crate) use request::{
+    Field, LINE_EXTRA, MAX_LINE_BYTES, MAX_REQUEST_FIELDS, MAX_REQUEST_HEAD_BYTES, MAX_TARGET_BYTES, RequestError,
+    RequestHead, Version, parse_request,
+};
 pub(crate) use trailers::may_trail;
-pub(crate) use write::{CRLF, ChunkSize, LAST_CHUNK, last_chunk, request_head};
+pub(crate) use write::{CRLF, ChunkSize, LAST_CHUNK, field, framing, last_chunk, request_line, status_line};

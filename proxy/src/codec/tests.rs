@@ -1,7 +1,7 @@
 //! The codec against the grammar, and against itself: whatever the reads, the result is the same.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue};
 use proptest::prelude::*;
 
 use super::{
@@ -11,7 +11,14 @@ use super::{
 };
 
 fn head(text: impl AsRef<[u8]>, asked: Asked) -> Result<Option<(ResponseHead, usize)>, HeadError> {
-    parse_response(&Bytes::copy_from_slice(text.as_ref()), asked, &mut HeaderMap::new())
+    parse_response(text.as_ref(), asked, |_| false, &mut Vec::new())
+}
+
+/// The lines that are passed on.
+fn passed_on(text: &str, asked: Asked, strips: impl Fn(&[u8]) -> bool) -> Vec<String> {
+    let mut out = b"of another".to_vec();
+    parse_response(text.as_bytes(), asked, strips, &mut out).expect("a head").expect("the whole of it");
+    String::from_utf8(out).unwrap().split_terminator("\r\n").map(str::to_owned).collect()
 }
 
 fn whole(text: &str, asked: Asked) -> ResponseHead {
@@ -118,13 +125,13 @@ fn what_is_not_a_head_is_an_error() {
 #[test]
 fn a_head_is_bounded_in_bytes_and_fields() {
     let many = |count| format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: 1\r\n".repeat(count));
-    assert_eq!(whole(&many(MAX_FIELDS), Asked::Other).fields.len(), MAX_FIELDS);
+    assert_eq!(passed_on(&many(MAX_FIELDS), Asked::Other, |_| false).len(), 1 + MAX_FIELDS);
     let too_many = HeadError::Syntax(httparse::Error::TooManyHeaders);
     assert_eq!(head(many(MAX_FIELDS + 1), Asked::Other).err(), Some(too_many));
 
     let frame = "HTTP/1.1 200 OK\r\nX: \r\n\r\n".len();
     let long = |length: usize| format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(length - frame));
-    assert_eq!(whole(&long(MAX_HEAD_BYTES), Asked::Other).fields.len(), 1);
+    whole(&long(MAX_HEAD_BYTES), Asked::Other);
     assert_eq!(head(long(MAX_HEAD_BYTES + 1), Asked::Other).err(), Some(HeadError::TooLarge));
     let endless = long(MAX_HEAD_BYTES + 2);
     assert_eq!(head(&endless[..MAX_HEAD_BYTES], Asked::Other).err(), Some(HeadError::TooLarge));
@@ -133,21 +140,106 @@ fn a_head_is_bounded_in_bytes_and_fields() {
 
 #[test]
 fn what_belongs_to_the_connection_is_not_passed_on() {
-    let head = whole(
-        "HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Internal\r\nconnection: content-length\r\nX-Internal: 1\r\n\
+    let text = "HTTP/1.1 200 Fine\r\nConnection: keep-alive, X-Internal\r\nconnection: content-length\r\nX-Internal: 1\r\n\
          Keep-Alive: timeout=7\r\nProxy-Connection: a\r\nUpgrade: h2c\r\nTE: trailers\r\nHTTP2-Settings: A\r\n\
-         Evenkeel-Reason: UH\r\nContent-Length: 3\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Empty:\r\n\r\n",
-        Asked::Other,
-    );
-    let mut left: Vec<_> = head.fields.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
-    left.sort_by_key(|(name, _)| *name); // lines of one name keep their order
-    assert_eq!(left, [("content-length", "3"), ("set-cookie", "a=1"), ("set-cookie", "b=2"), ("x-empty", "")]);
-    assert_eq!((head.idle_hint, head.persistent), (Some(7), true));
+         Evenkeel-Reason: UH\r\nContent-Length: 3\r\nSet-Cookie: a=1\r\nX-Empty:\r\nSet-Cookie: b=2\r\nX-Not: 1\r\n\r\n";
+    let strips = |name: &[u8]| name.eq_ignore_ascii_case(b"x-not");
+    let left = ["HTTP/1.1 200 OK", "Set-Cookie: a=1", "X-Empty: ", "Set-Cookie: b=2"];
+    assert_eq!(passed_on(text, Asked::Other, strips), left);
+    let length = [&left[..], &["content-length: 3"]].concat();
+    assert_eq!(passed_on(text, Asked::Head, strips), length, "of HEAD it is the body's that there is not");
+    let head = whole(text, Asked::Other);
+    assert_eq!((head.idle_hint, head.persistent, head.has_date), (Some(7), true, false));
+    let dated = "HTTP/1.1 599 Odd\r\nDATE: now\r\n\r\n";
+    assert_eq!(passed_on(dated, Asked::Other, strips), ["HTTP/1.1 599 ", "DATE: now"]);
+    assert!(whole(dated, Asked::Other).has_date);
+    for undated in ["Connection: date\r\n", ""] {
+        let text = format!("HTTP/1.1 200 OK\r\n{undated}Date: now\r\n\r\n");
+        let strips = |name: &[u8]| undated.is_empty() && name == b"Date";
+        let (head, _) = parse_response(text.as_bytes(), Asked::Other, strips, &mut Vec::new()).unwrap().unwrap();
+        assert!(!head.has_date, "it does not pass");
+    }
+}
 
-    let both = whole("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", Asked::Other);
-    assert!(both.fields.is_empty(), "chunks win, and the length is removed");
-    let none = whole("HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\n", Asked::Other);
-    assert!(none.fields.is_empty());
+#[test]
+fn of_a_body_that_there_is_not_the_length_is_told_where_rfc_9110_has_it() {
+    for (line, asked, told) in [
+        ("HTTP/1.1 200 OK", Asked::Head, true),
+        ("HTTP/1.1 304 Not Modified", Asked::Other, true),
+        ("HTTP/1.1 204 No Content", Asked::Other, false),
+        ("HTTP/1.1 204 No Content", Asked::Head, false),
+        ("HTTP/1.1 103 Early Hints", Asked::Other, false),
+        ("HTTP/1.1 200 OK", Asked::Other, false),
+    ] {
+        let lines = passed_on(&format!("{line}\r\nContent-Length: 07\r\n\r\n"), asked, |_| false);
+        assert_eq!(lines.contains(&"content-length: 7".to_owned()), told, "{line} {asked:?}");
+        let both = format!("{line}\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(passed_on(&both, asked, |_| false).len(), 1, "chunks win, and the length is removed");
+    }
+}
+
+/// What one look at a request's head tells.
+type Told = (String, String, Version, Vec<(String, Vec<u8>)>);
+
+fn request(text: impl AsRef<[u8]>) -> Result<Option<(Told, usize)>, RequestError> {
+    parse_request(text.as_ref(), |head| {
+        let fields = head.fields.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
+        (head.method.to_owned(), head.target.to_owned(), head.version, fields)
+    })
+}
+
+#[test]
+fn a_request_is_three_parts_and_fields() {
+    for (text, method, target, version, fields) in [
+        ("GET / HTTP/1.1\r\n\r\n", "GET", "/", Version::Current, &[][..]),
+        ("get /a?b HTTP/1.0\r\nA: b \r\n\r\n", "get", "/a?b", Version::Old, &[("A", "b")]),
+        ("\r\n\n\r\n\nPUT * HTTP/1.1\nA:\nb:\t c\n\n", "PUT", "*", Version::Current, &[("A", ""), ("b", "c")]),
+    ] {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        let told = (method.to_owned(), target.to_owned(), version, fields);
+        assert_eq!(request(text), Ok(Some((told.clone(), text.len()))), "{text:?}");
+        assert_eq!(request(format!("{text}GET")), Ok(Some((told, text.len()))), "what follows is not touched");
+        for end in 0..text.len() {
+            assert_eq!(request(&text[..end]), Ok(None), "{:?}", &text[..end]);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_request_says_why() {
+    let syntax = RequestError::Syntax;
+    let field = |field: &str| format!("GET / HTTP/1.1\r\n{field}\r\n\r\n");
+    for (text, error) in [
+        ("\r\n".repeat(5), RequestError::EmptyLines),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into(), RequestError::Http2),
+        ("GET / HTTP/2.0\r\n\r\n".into(), RequestError::Version),
+        ("GET / HTTP/0.9\n\n".into(), RequestError::Version),
+        ("GET / HTTP/1.2\r\n\r\n".into(), syntax(httparse::Error::Version)),
+        ("GET / HTTP/22\r\n\r\n".into(), syntax(httparse::Error::Version)),
+        ("G(T / HTTP/1.1\r\n\r\n".into(), syntax(httparse::Error::Token)),
+        ("\x16\x03\x01\x02\0".into(), syntax(httparse::Error::Token)),
+        (field("A : b"), syntax(httparse::Error::HeaderName)),
+        (field("A: b\r\n c"), syntax(httparse::Error::HeaderName)),
+        (field("A: b\rc"), syntax(httparse::Error::HeaderValue)),
+    ] {
+        assert_eq!(request(&text).err(), Some(error), "{text:?}");
+    }
+}
+
+#[test]
+fn a_request_is_bounded_in_bytes_fields_and_target() {
+    let many = |count| format!("GET / HTTP/1.1\r\n{}\r\n", "X: 1\r\n".repeat(count));
+    assert!(request(many(MAX_REQUEST_FIELDS)).is_ok());
+    assert_eq!(request(many(MAX_REQUEST_FIELDS + 1)).err(), Some(RequestError::Fields));
+    let frame = "GET / HTTP/1.1\r\nX: \r\n\r\n".len();
+    let long = |length: usize| format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(length - frame));
+    assert!(request(long(MAX_REQUEST_HEAD_BYTES)).is_ok());
+    let longer = long(MAX_REQUEST_HEAD_BYTES + 1);
+    assert_eq!(request(&longer).err(), Some(RequestError::TooLarge));
+    assert_eq!(request(&longer[..MAX_REQUEST_HEAD_BYTES]).err(), Some(RequestError::TooLarge));
+    assert_eq!(request(&longer[..MAX_REQUEST_HEAD_BYTES - 1]), Ok(None));
+    let target = format!("GET /{}", "x".repeat(MAX_REQUEST_HEAD_BYTES));
+    assert_eq!(request(target).err(), Some(RequestError::Target), "that is what is too long");
 }
 
 #[test]
@@ -214,6 +306,18 @@ fn trailers_are_limited_and_never_frame_route_or_authenticate() {
 }
 
 #[test]
+fn trailers_of_a_request_have_the_limits_of_its_head() {
+    let is_read = |trailers: &str| {
+        let mut input = Bytes::from(format!("0\r\n{trailers}\r\n"));
+        BodyDecoder::of_request(Framing::Chunked).decode(&mut input).is_ok()
+    };
+    let line = |length: usize| format!("X: {}\r\n", "x".repeat(length - "X: \r\n".len()));
+    assert!(is_read(&"X: 1\r\n".repeat(100)) && !is_read(&"X: 1\r\n".repeat(101)));
+    assert!(is_read(&line(16 * 1024)) && !is_read(&line(16 * 1024 + 1)));
+    assert!(is_read(&line(15_000).repeat(2)) && !is_read(&line(15_000).repeat(3)));
+}
+
+#[test]
 fn a_body_that_is_cut_short_is_never_whole() {
     for (framing, bytes) in [
         (Framing::Length(5), &b"abcd"[..]),
@@ -232,21 +336,17 @@ fn a_body_that_is_cut_short_is_never_whole() {
 }
 
 #[test]
-fn a_request_has_one_framing_field_whatever_its_map_says() {
-    let mut fields = HeaderMap::new();
-    for (name, value) in [("host", "shop.example"), ("content-length", "9"), ("transfer-encoding", "gzip"), ("x", "")] {
-        fields.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    for (framing, field) in [
+fn a_message_has_one_framing_field() {
+    for (length, field) in [
         (Framing::None, ""),
+        (Framing::Close, ""),
         (Framing::Length(0), "content-length: 0\r\n"),
         (Framing::Length(u64::MAX), "content-length: 18446744073709551615\r\n"),
         (Framing::Chunked, "transfer-encoding: chunked\r\n"),
     ] {
         let mut out = Vec::new();
-        request_head(&mut out, &Method::POST, "/a%2f?b", &fields, |_| (), framing);
-        let expected = format!("POST /a%2f?b HTTP/1.1\r\nhost: shop.example\r\nx: \r\n{field}\r\n");
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        framing(&mut out, length);
+        assert_eq!(String::from_utf8(out).unwrap(), field);
     }
 }
 
@@ -330,26 +430,20 @@ proptest! {
     fn any_head_that_we_write_is_read_by_others_as_it_was_meant(
         method in "[A-Z]{1,10}",
         target in "/[!-~]{0,40}",
-        fields in prop::collection::vec(("x-[a-z0-9-]{1,20}", "[!-~]([ -~]{0,30}[!-~])?"), 0..20),
-        length in prop::option::of(any::<u64>()),
+        fields in prop::collection::vec(("[xX]-[a-zA-Z0-9-]{1,20}", "[!-~]([ -~]{0,30}[!-~])?"), 0..20),
     ) {
-        let mut map = HeaderMap::new();
-        for (name, value) in &fields {
-            map.append(HeaderName::try_from(name.as_str()).unwrap(), HeaderValue::from_str(value).unwrap());
-        }
-        let framing = length.map_or(Framing::Chunked, Framing::Length);
         let mut out = Vec::new();
-        request_head(&mut out, &Method::from_bytes(method.as_bytes()).unwrap(), &target, &map, |_| (), framing);
+        request_line(&mut out, &method, &["", &target]);
+        for (name, value) in &fields {
+            field(&mut out, name.as_bytes(), value.as_bytes());
+        }
+        out.extend_from_slice(CRLF);
         let mut room = [httparse::EMPTY_HEADER; 32];
         let mut request = httparse::Request::new(&mut room);
         prop_assert_eq!(request.parse(&out), Ok(httparse::Status::Complete(out.len())));
         prop_assert_eq!((request.method, request.path), (Some(method.as_str()), Some(target.as_str())));
-        let mut got: Vec<_> = request.headers.iter().map(|field| (field.name.into(), field.value.to_vec())).collect();
-        let last = got.pop().expect("the framing field");
-        let mut sent: Vec<(String, Vec<u8>)> = map.iter().map(|(n, v)| (n.to_string(), v.as_bytes().to_vec())).collect();
-        got.sort();
-        sent.sort();
+        let got: Vec<_> = request.headers.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
+        let sent: Vec<_> = fields.iter().map(|(n, v)| (n.clone(), v.as_bytes().to_vec())).collect();
         prop_assert_eq!(got, sent);
-        prop_assert_eq!(last.0 == header::CONTENT_LENGTH.as_str(), length.is_some());
     }
 }

@@ -6,31 +6,55 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{
     body::BodyError,
     head::{MAX_FIELDS, MAX_HEAD_BYTES},
+    request::{LINE_EXTRA, MAX_LINE_BYTES, MAX_REQUEST_FIELDS, MAX_REQUEST_HEAD_BYTES},
 };
 
 /// Collects the trailer section until its empty line.
 #[derive(Debug, Default)]
-pub(super) struct Trailers(Vec<u8>);
+pub(super) struct Trailers {
+    read: Vec<u8>,
+    limits: Limits,
+}
+
+/// How large it may be: as large as the head before it.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    bytes: usize,
+    fields: usize,
+    line: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: MAX_HEAD_BYTES, fields: MAX_FIELDS, line: MAX_HEAD_BYTES }
+    }
+}
 
 impl Trailers {
+    /// Of a request.
+    pub(super) fn of_request() -> Self {
+        let limits = Limits { bytes: MAX_REQUEST_HEAD_BYTES, fields: MAX_REQUEST_FIELDS, line: MAX_LINE_BYTES };
+        Self { read: Vec::new(), limits }
+    }
+
     /// Reads on. None: the section is not all there yet.
     pub(super) fn read(&mut self, input: &mut Bytes) -> Result<Option<HeaderMap>, BodyError> {
-        if self.0.is_empty() && input.starts_with(b"\r\n") {
+        if self.read.is_empty() && input.starts_with(b"\r\n") {
             input.advance(2);
             return Ok(Some(HeaderMap::new()));
         }
         let mut taken = 0;
         for byte in input.iter() {
             taken += 1;
-            if *byte == b'\n' && self.0.last() != Some(&b'\r') {
+            if *byte == b'\n' && self.read.last() != Some(&b'\r') {
                 return Err(BodyError::Trailers);
             }
-            self.0.push(*byte);
-            if self.0 == b"\r\n" || self.0.ends_with(b"\r\n\r\n") {
+            self.read.push(*byte);
+            if self.read == b"\r\n" || self.read.ends_with(b"\r\n\r\n") {
                 input.advance(taken);
-                return parse(&std::mem::take(&mut self.0)).map(Some);
+                return parse(&std::mem::take(&mut self.read), self.limits).map(Some);
             }
-            if self.0.len() >= MAX_HEAD_BYTES {
+            if self.read.len() >= self.limits.bytes {
                 return Err(BodyError::Trailers);
             }
         }
@@ -39,13 +63,19 @@ impl Trailers {
     }
 }
 
-fn parse(section: &[u8]) -> Result<HeaderMap, BodyError> {
+fn parse(section: &[u8], limits: Limits) -> Result<HeaderMap, BodyError> {
     let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let Ok(httparse::Status::Complete((_, parsed))) = httparse::parse_headers(section, &mut room) else {
         return Err(BodyError::Trailers);
     };
+    if parsed.len() > limits.fields {
+        return Err(BodyError::Trailers);
+    }
     let mut fields = HeaderMap::with_capacity(parsed.len());
     for field in parsed {
+        if field.name.len() + field.value.len() + LINE_EXTRA > limits.line {
+            return Err(BodyError::Trailers);
+        }
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BodyError::Trailers)?;
         if may_trail(&name) {
             fields.append(name, HeaderValue::from_bytes(field.value).map_err(|_| BodyError::Trailers)?);

@@ -1,49 +1,56 @@
-//! What we write: always by our own hand, with CRLF, one space, and one framing field.
+//! What we write: always by our own hand, with CRLF, one space, and one framing field. Names keep their case: some readers
+//! are used to one.
 
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, StatusCode};
 
 use super::{Framing, trailers};
+use crate::digits::{DIGITS, Decimal};
 
 /// A line end.
 pub(crate) const CRLF: &[u8] = b"\r\n";
 /// The end of a chunked body without trailers.
 pub(crate) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// Appends the head of a request. Nothing is refused: none of the types can hold a line end. `more` appends whole lines of the
-/// caller's own.
-pub(crate) fn request_head(
-    out: &mut Vec<u8>,
-    method: &Method,
-    target: &str,
-    fields: &HeaderMap,
-    more: impl FnOnce(&mut Vec<u8>),
-    framing: Framing,
-) {
-    for part in [method.as_str(), " ", target, " HTTP/1.1\r\n"] {
+/// Appends the first line of a request. Nothing is refused: its parts were read as such.
+pub(crate) fn request_line(out: &mut Vec<u8>, method: &str, target: &[&str]) {
+    out.extend_from_slice(method.as_bytes());
+    out.push(b' ');
+    for part in target {
         out.extend_from_slice(part.as_bytes());
     }
-    for (name, value) in fields {
-        if name != header::CONTENT_LENGTH && name != header::TRANSFER_ENCODING {
-            field(out, name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
-    more(out);
-    match framing {
-        Framing::None | Framing::Close => {}
-        Framing::Length(length) => field(out, b"content-length", Decimal::new(length).digits()),
-        Framing::Chunked => field(out, b"transfer-encoding", b"chunked"),
-    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// Appends the first line of a response, with the words of RFC 9110 §15.
+pub(crate) fn status_line(out: &mut Vec<u8>, status: StatusCode) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(CRLF);
 }
 
-#[inline]
-fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+/// Appends a field. Its name is a token, its value without a line end.
+pub(crate) fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     // One look for room instead of four.
     out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(CRLF);
+}
+
+/// Appends the field that frames a message, if it has one.
+pub(crate) fn framing(out: &mut Vec<u8>, framing: Framing) {
+    match framing {
+        Framing::None | Framing::Close => {}
+        Framing::Length(length) => {
+            out.extend_from_slice(b"content-length: ");
+            out.extend_from_slice(Decimal::new(length).digits());
+            out.extend_from_slice(CRLF);
+        }
+        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
 }
 
 /// The end of a chunked body, with those of the fields that may stand there.
@@ -73,7 +80,7 @@ impl ChunkSize {
         let (mut start, mut left) = (line.len() - CRLF.len(), bytes);
         loop {
             start -= 1;
-            line[start] = b"0123456789abcdef"[left & 15];
+            line[start] = DIGITS[left & 15];
             left >>= 4;
             if left == 0 {
                 return Self { line, start };
@@ -84,30 +91,5 @@ impl ChunkSize {
     /// Size and line end.
     pub(crate) fn line(&self) -> &[u8] {
         &self.line[self.start..]
-    }
-}
-
-/// A number's digits, without an allocation.
-struct Decimal {
-    digits: [u8; 20],
-    start: usize,
-}
-
-impl Decimal {
-    fn new(number: u64) -> Self {
-        let mut digits = [0; 20];
-        let (mut start, mut left) = (digits.len(), number);
-        loop {
-            start -= 1;
-            digits[start] = b'0' + u8::try_from(left % 10).unwrap_or_default();
-            left /= 10;
-            if left == 0 {
-                return Self { digits, start };
-            }
-        }
-    }
-
-    fn digits(&self) -> &[u8] {
-        &self.digits[self.start..]
     }
 }

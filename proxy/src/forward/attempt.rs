@@ -5,21 +5,23 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Fault, exchange::Exchange, request::Outgoing, retry::Failure};
 use crate::{
     balance::{Picked, Reason, View},
-    codec::ResponseHead,
-    upstream::{self, Connection, ExchangeError, Inbound, Means, Need, connect},
+    guard::LineRules,
+    upstream::{self, Answered, Connection, ExchangeError, Means, Need, connect},
 };
 
 /// The head of an endpoint's answer, its body on the way, and the connection that it comes on. In a box, as it passes through
 /// many hands.
-pub(super) type Answer = Box<(ResponseHead, Inbound, Connection)>;
+pub(super) type Answer = Box<(Answered, Connection)>;
 
 /// How often idle connections are closed for the sake of one request: somebody else may take what that frees.
 const MAX_CALLS: u32 = 3;
 
-/// One attempt at one endpoint; `fresh`: on a new connection.
+/// One attempt at one endpoint; `fresh`: on a new connection. `rules` are those of answers, of the table that the request began
+/// with.
 pub(super) async fn attempt(
     exchange: &Exchange,
     view: &View,
+    rules: &LineRules,
     picked: &Picked,
     outgoing: &mut Outgoing,
     fresh: bool,
@@ -32,7 +34,8 @@ pub(super) async fn attempt(
     let reused = kept.is_some();
     let mut connection = match kept {
         Some(connection) => connection,
-        None => open(exchange, address, view.plan.connect_timeout).await?,
+        // On the heap: most go on a kept one, and none should have the space for it all its way.
+        None => Box::pin(open(exchange, address, view.plan.connect_timeout)).await?,
     };
     if outgoing.is_first() {
         exchange.count_request();
@@ -42,9 +45,9 @@ pub(super) async fn attempt(
     }
     let plan = &view.plan;
     let limit = if outgoing.is_grpc() { plan.client_limits.stream } else { plan.response_header_timeout };
-    let means = Means { buffers: &worker.buffers, waits: &worker.waits, limit };
+    let means = Means { buffers: &worker.buffers, waits: &worker.waits, limit, rules };
     match upstream::exchange(&mut connection, &mut outgoing.outbound, outgoing.asked, &means).await {
-        Ok((head, inbound)) => Ok(Box::new((head, inbound, connection))),
+        Ok(answered) => Ok(Box::new((answered, connection))),
         Err(error) => {
             tracing::debug!(%address, %error, reused, "attempt failed");
             if error.is_dead_peer() {

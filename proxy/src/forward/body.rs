@@ -1,10 +1,8 @@
 //! Bodies on their way, in both directions, and what their ends set off.
 
 use std::{
-    cell::Cell,
     net::SocketAddr,
     pin::Pin,
-    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -15,10 +13,11 @@ use super::{ClientBody, Fault, deadlines::Deadlines, exchange::Exchange};
 use crate::{
     balance::{ConnectionPool, Outcome, Picked, Reason, View},
     mishap,
-    upstream::{Connection, Inbound, Outbound, ReadError, SendError},
+    upstream::Connection,
+    wire::{Inbound, Outbound, ReadError, SendError},
 };
 
-/// Why an answer breaks off: for hyper, which ends the client's connection then.
+/// Why an answer breaks off.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RelayError {
     #[error("the endpoint's answer broke off: {0}")]
@@ -47,8 +46,8 @@ pub(crate) struct Relay {
     /// Whether the connection may be used again.
     pub(super) is_kept: bool,
     pub(super) deadlines: Option<Box<Deadlines>>,
-    /// For clients who take the end of the connection for the end of the body.
-    pub(super) reset: Option<Rc<Cell<bool>>>,
+    /// Whether the client takes fields after a body.
+    pub(super) takes_trailers: bool,
     /// Why it will break off, once all before that is on its way.
     pub(super) broken: Option<RelayError>,
     /// None once the body is over.
@@ -81,13 +80,20 @@ impl Source {
 }
 
 impl ResponseBody {
-    /// Ends an answer of which nothing moved for too long. The error is for hyper.
-    pub(crate) fn time_out(&mut self) -> RelayError {
-        let Self::Relay(relay) = self else { return RelayError::Late };
+    /// Ends an answer of which nothing moved for too long.
+    pub(crate) fn time_out(&mut self) {
+        let Self::Relay(relay) = self else { return };
         let by_client = relay.outbound.as_ref().is_some_and(Outbound::awaits_body);
-        let error = if by_client { RelayError::Client(Fault::Slow) } else { RelayError::Late };
-        relay.break_off(&error);
-        error
+        relay.break_off(&if by_client { RelayError::Client(Fault::Slow) } else { RelayError::Late });
+    }
+
+    /// Ends an answer whose client does not take what is here of it, if the request's time is over.
+    pub(crate) fn poll_untaken(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self::Relay(relay) = self else { return Poll::Pending };
+        let Some(deadlines) = &mut relay.deadlines else { return Poll::Pending };
+        ready!(deadlines.poll(cx));
+        relay.break_off(&RelayError::Client(Fault::Slow));
+        Poll::Ready(())
     }
 
     pub(super) fn local(text: Bytes) -> Self {
@@ -96,7 +102,7 @@ impl ResponseBody {
 
     pub(super) fn relay(mut relay: Box<Relay>) -> Self {
         if relay.inbound.is_done() {
-            relay.complete(); // hyper does not ask a body that is over for its end
+            relay.complete(); // nobody asks a body that is over for its end
         }
         Self::Relay(relay)
     }
@@ -116,9 +122,6 @@ impl Relay {
     /// What was passed on cannot be taken back: the client sees the connection break, never a clean end.
     fn break_off(&mut self, error: &RelayError) {
         tracing::debug!(address = %self.source.address, %error, "response broken off");
-        if let Some(reset) = &self.reset {
-            reset.set(true);
-        }
         self.outbound = None;
         let Some((exchange, _)) = self.held.take() else { return };
         if matches!(error, RelayError::Upstream(error) if error.is_dead_peer()) {
@@ -163,6 +166,7 @@ impl Relay {
             }
         }
         let frame = ready!(connection.poll_frame(cx, &mut self.inbound))?;
+        let frame = frame.filter(|frame| self.takes_trailers || frame.is_data());
         if let Some(data) = frame.as_ref().and_then(Frame::data_ref) {
             mishap::may_happen(|| data);
             exchange.count_sent(data.len());

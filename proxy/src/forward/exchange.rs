@@ -2,17 +2,16 @@
 
 use std::{rc::Rc, sync::Arc};
 
-use http::{Method, Response, request::Parts};
-use http_body::Body as _;
 use tokio::time::Instant;
 
-use super::{Client, Fault, ResponseBody, answer};
+use super::{Fault, Reply, answer};
 use crate::{
     balance::{AccessLog, BackendState, BudgetRules, NoPick, Outcome, Permit, Picked, Reason, View},
-    guard::Refusal,
+    codec::{Framing, RequestHead},
+    guard::{LineRules, Refusal},
     report::{End, Ended, Record},
     shared::Pool,
-    worker::Worker,
+    worker::{Client, Worker},
 };
 
 /// A request under way. In a box, as it passes through many hands.
@@ -67,10 +66,10 @@ impl Exchange {
     }
 
     /// Notes what is to be told of the head. `id`: the name that the request gets, if it has none.
-    pub(super) fn note_request(&mut self, parts: &Parts, id: u128) {
-        self.is_head = parts.method == Method::HEAD;
+    pub(super) fn note_request(&mut self, head: &RequestHead<'_>, id: u128) {
+        self.is_head = head.method == "HEAD";
         if let Some(record) = &mut self.record {
-            record.note_head(parts, id);
+            record.note_head(head, id);
         }
     }
 
@@ -136,32 +135,29 @@ impl Exchange {
     }
 
     /// Ends the exchange with an answer of our own.
-    pub(super) fn fail(self: Box<Self>, status: u16, reason: Reason, detail: &str) -> Response<ResponseBody> {
-        self.answer(Outcome::failed(status, reason), answer::failed(status, reason, detail))
-    }
-
-    fn answer(mut self: Box<Self>, outcome: Outcome, answer: Response<ResponseBody>) -> Response<ResponseBody> {
-        if !self.is_head {
-            self.sent = answer.body().size_hint().lower();
+    pub(super) fn fail(mut self: Box<Self>, rules: &LineRules, status: u16, reason: Reason, detail: &str) -> Reply {
+        let reply = answer::failed(rules, status, reason, detail);
+        if let (Framing::Length(length), false) = (reply.framing, self.is_head) {
+            self.sent = length;
         }
-        self.end(outcome);
-        answer
+        self.end(Outcome::failed(status, reason));
+        reply
     }
 
     /// Ends the exchange with a refusal of what the client sent.
-    pub(super) fn refuse(self: Box<Self>, refusal: &Refusal) -> Response<ResponseBody> {
-        self.fail(refusal.status, refusal.reason, refusal.detail)
+    pub(super) fn refuse(self: Box<Self>, rules: &LineRules, refusal: &Refusal) -> Reply {
+        self.fail(rules, refusal.status, refusal.reason, refusal.detail)
     }
 
     /// Ends the exchange of a client whose body did not come to its end.
-    pub(super) fn blame_client(self: Box<Self>, fault: Fault) -> Response<ResponseBody> {
+    pub(super) fn blame_client(self: Box<Self>, rules: &LineRules, fault: Fault) -> Reply {
         match fault.refusal() {
             refusal if fault == Fault::Left => {
                 self.leave();
                 // For who only closed its sending side; counted as one that left.
-                answer::failed(refusal.status, refusal.reason, refusal.detail)
+                answer::failed(rules, refusal.status, refusal.reason, refusal.detail)
             }
-            refusal => self.refuse(&refusal),
+            refusal => self.refuse(rules, &refusal),
         }
     }
 }
@@ -192,15 +188,6 @@ impl Exchange {
             },
         );
     }
-}
-
-/// Accounts for a request that came to its end before it was one: too slow, or refused by the parser.
-pub(crate) fn report(worker: &Rc<Worker>, client: &Rc<Client>, outcome: Outcome) {
-    let mut exchange = Exchange::new(worker, client);
-    if let Some(view) = exchange.pool.view.load_full() {
-        exchange.begin_line(&view.plan.access_log);
-    }
-    exchange.end(outcome);
 }
 
 /// The end of a request that nobody ended.

@@ -2,21 +2,20 @@
 //! whatever ends it early.
 
 use std::{
-    error::Error,
-    io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::{
     balance::Reason,
-    guard::{self, Refusal, strip_trailers},
-    worker::Pace,
+    codec::BodyError,
+    guard::{self, Passed, Refusal, strip_trailers},
+    wire::{Inbound, ReadError},
+    worker::Client,
 };
 
 /// What a client did to its body.
@@ -37,11 +36,10 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    fn of(error: &hyper::Error) -> Self {
-        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-        match source.map(io::Error::kind) {
-            Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => Self::Malformed,
-            _ => Self::Left,
+    fn of(error: &ReadError) -> Self {
+        match error {
+            ReadError::Body(BodyError::Chunk | BodyError::Trailers) => Self::Malformed,
+            ReadError::Body(BodyError::Truncated) | ReadError::Socket(_) => Self::Left,
         }
     }
 
@@ -57,26 +55,25 @@ impl Fault {
     }
 }
 
-/// A client's body.
-#[derive(Debug)]
+/// A client's body. What is left of it when this is dropped is for its connection to pass over.
 pub(crate) struct ClientBody {
-    incoming: Incoming,
+    client: Rc<Client>,
+    inbound: Inbound,
     /// How many bytes may still come.
     left: u64,
-    /// How long the next of them may take.
-    pace: Rc<Pace>,
 }
 
 impl ClientBody {
-    /// A body of at most so many bytes.
-    pub(super) fn new(incoming: Incoming, max: Option<u64>, pace: Rc<Pace>) -> Self {
-        Self { incoming, left: max.unwrap_or(u64::MAX), pace }
+    /// The body of the request in hand, of at most so many bytes.
+    pub(super) fn new(client: Rc<Client>, passed: &Passed, max: Option<u64>) -> Self {
+        client.lend_body(passed.expects);
+        Self { client, inbound: Inbound::of_client(passed.framing), left: max.unwrap_or(u64::MAX) }
     }
 
     fn admit(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Fault> {
         let frame = match frame.into_data() {
             Ok(data) => {
-                self.pace.count_received(data.len());
+                self.client.pace.count_received(data.len());
                 self.left = self.left.checked_sub(data.len() as u64).ok_or(Fault::TooLarge)?;
                 return Ok(Frame::data(data));
             }
@@ -90,11 +87,20 @@ impl ClientBody {
             },
         ))
     }
+
+    fn poll_inbound(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, Fault>> {
+        self.inbound.feed(|| self.client.take_input());
+        if !self.inbound.has_input() {
+            ready!(self.client.poll_continue(cx));
+        }
+        let polled = self.inbound.poll_frame(cx, &mut self.client.reading());
+        polled.map_err(|error| Fault::of(&error))
+    }
 }
 
 impl Drop for ClientBody {
     fn drop(&mut self) {
-        self.pace.leave_body();
+        self.client.leave_body(std::mem::take(&mut self.inbound));
     }
 }
 
@@ -103,24 +109,23 @@ impl Body for ClientBody {
     type Error = Fault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            if self.pace.is_over() {
+        let Poll::Ready(frame) = self.poll_inbound(cx) else {
+            let pace = &self.client.pace;
+            if pace.is_over() {
                 return Poll::Ready(Some(Err(Fault::Slow)));
             }
-            self.pace.await_body(cx.waker());
+            pace.await_body();
             return Poll::Pending;
         };
-        let is_last = self.incoming.is_end_stream()
-            || frame.as_ref().is_none_or(|frame| frame.as_ref().is_ok_and(Frame::is_trailers));
-        self.pace.take_body(is_last);
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| Fault::of(&error)).and_then(|frame| self.admit(frame))))
+        self.client.take_body();
+        Poll::Ready(frame.and_then(|frame| frame.map(|frame| self.admit(frame)).transpose()).transpose())
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.inbound.is_done()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.inbound.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

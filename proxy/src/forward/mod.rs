@@ -10,111 +10,109 @@ mod request;
 mod retry;
 mod tries;
 
+pub(crate) use answer::Reply;
 pub(crate) use body::ResponseBody;
-pub(crate) use exchange::report;
 pub(crate) use incoming::{ClientBody, Fault};
 
-use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
-
-use http::{Request, Response, Version};
-use hyper::body::Incoming;
+use std::{rc::Rc, sync::Arc};
 
 use crate::{
     balance::{Outcome, Reason, View},
-    guard::{Context, Framing, Head, Origin, Passage, Rules},
+    codec::{Asked, Framing, RequestHead, Version},
+    guard::{self, Context, Passage, Refusal, Rules},
     mishap,
-    worker::{Pace, Worker},
+    worker::{Client, Worker},
 };
 use exchange::Exchange;
 use request::Outgoing;
 
-/// Who is at the other end of a client connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Client {
-    /// The pool whose listener was used.
-    pub(crate) pool: usize,
-    /// The two ends.
-    pub(crate) origin: Origin,
-    /// Set if the connection must end with a reset.
-    pub(crate) reset: Rc<Cell<bool>>,
-    /// How long it may take.
-    pub(crate) pace: Rc<Pace>,
+/// A request that was looked at, and how it is answered.
+pub(crate) struct Admitted {
+    pub(crate) terms: Terms,
+    way: Way,
 }
 
-impl Client {
-    /// A client by its address and the one that it connected to.
-    pub(crate) fn new(
-        pool: usize,
-        peer: IpAddr,
-        local: std::net::SocketAddr,
-        pace: Rc<Pace>,
-        reset: Rc<Cell<bool>>,
-    ) -> Self {
-        Self { pool, origin: Origin::new(peer, local), reset, pace }
-    }
-}
-
-/// A request that was looked at.
-pub(crate) enum Admitted {
+/// What becomes of it.
+enum Way {
     /// It goes to an endpoint.
     Forward(Box<Exchange>, Arc<View>, Box<Outgoing>),
-    /// It was answered already. On the heap, since it is rare and large.
-    Answered(Box<Response<ResponseBody>>),
+    /// It was answered already.
+    Answered(Box<Reply>),
+}
+
+/// What its client takes for an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) asked: Asked,
+    pub(crate) version: Version,
+    /// Whether the connection may take another request.
+    pub(crate) is_persistent: bool,
 }
 
 /// Looks at a request. Not part of the future that answers it, which would have space for what came, all its life.
-pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, request: Request<Incoming>) -> Admitted {
+pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, head: &RequestHead<'_>) -> Admitted {
     let mut exchange = Exchange::new(worker, client);
     let view = exchange.pool.view.load_full();
-    let (parts, incoming) = request.into_parts();
     let id = worker.random();
     if let Some(view) = &view {
         exchange.begin_line(&view.plan.access_log);
     }
-    exchange.note_request(&parts, id);
-    mishap::may_happen(|| parts.uri.path().as_bytes());
-    let reset = (parts.version < Version::HTTP_11).then(|| Rc::clone(&client.reset));
+    exchange.note_request(head, id);
+    mishap::may_happen(|| head.target.as_bytes());
     let none = Rules::default();
     let rules = view.as_ref().map_or(&none, |view| &view.plan.rules);
-    match (Head::check(parts, &Context { origin: &client.origin, rules, id }), view) {
-        (Err(refusal), view) => answered(view.as_deref(), exchange.refuse(&refusal)),
-        (Ok(Passage::Here), view) => {
-            client.pace.leave_body();
-            exchange.end(Outcome::answered(200));
-            answered(view.as_deref(), answer::empty())
+    let mut written = worker.buffers.take_written();
+    let checked = guard::check(head, &Context { origin: &client.origin, rules, id }, &mut written);
+    let mut terms = Terms { asked: Asked::by(head.method), version: head.version, is_persistent: false };
+    let passed = match checked {
+        Ok(passed) => passed,
+        Err(refusal) => {
+            client.pace.begin();
+            worker.buffers.give_written(written);
+            return answered(terms, exchange.refuse(&rules.response, &refusal));
         }
-        (Ok(Passage::Forward(_)), None) => {
-            client.pace.leave_body();
-            answered(None, exchange.fail(503, Reason::NoTable, "there is no routing table yet"))
-        }
-        (Ok(Passage::Forward(head)), Some(view)) => {
-            exchange.count_dropped_fields(head.dropped());
-            client.pace.grant(view.plan.client_limits);
-            let body = !matches!(head.framing(), Framing::None | Framing::Length(0));
-            let body = body.then(|| ClientBody::new(incoming, view.plan.rules.max_body, Rc::clone(&client.pace)));
-            let buffers = &exchange.worker.buffers;
-            let outgoing = Outgoing::new(&head, view.plan.rules.request.lines(), body, reset, buffers);
-            buffers.give_fields(head.into_fields());
-            Admitted::Forward(exchange, view, outgoing)
-        }
+    };
+    let has_body = !matches!(passed.framing, Framing::None | Framing::Length(0));
+    terms.is_persistent = passed.is_persistent;
+    client.pace.begin();
+    let max_body = rules.max_body;
+    let body = has_body.then(|| ClientBody::new(Rc::clone(client), &passed, max_body));
+    if passed.passage == Passage::Here {
+        exchange.end(Outcome::answered(200));
+        return answered(terms, answer::empty(&rules.response));
     }
+    let Some(view) = view else {
+        let detail = "there is no routing table yet";
+        return answered(terms, exchange.fail(&none.response, 503, Reason::NoTable, detail));
+    };
+    exchange.count_dropped_fields(passed.dropped);
+    client.pace.grant(view.plan.client_limits);
+    let outgoing = Outgoing::new(head.method, &passed, written, body);
+    Admitted { terms, way: Way::Forward(exchange, view, outgoing) }
 }
 
-fn answered(view: Option<&View>, mut response: Response<ResponseBody>) -> Admitted {
-    if let Some(view) = view {
-        view.plan.rules.response.apply(response.headers_mut());
+fn answered(terms: Terms, reply: Reply) -> Admitted {
+    Admitted { terms, way: Way::Answered(Box::new(reply)) }
+}
+
+/// Answers what is not even a request, or not in time.
+pub(crate) fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, refusal: &Refusal) -> Admitted {
+    let mut exchange = Exchange::new(worker, client);
+    let view = exchange.pool.view.load_full();
+    if let Some(view) = &view {
+        exchange.begin_line(&view.plan.access_log);
     }
-    Admitted::Answered(Box::new(response))
+    let none = Rules::default();
+    let rules = view.as_ref().map_or(&none, |view| &view.plan.rules);
+    client.pace.begin();
+    let terms = Terms { asked: Asked::Other, version: Version::Current, is_persistent: false };
+    answered(terms, exchange.refuse(&rules.response, refusal))
 }
 
 /// The answer of an endpoint, or ours.
-pub(crate) async fn answer(admitted: Admitted) -> Response<ResponseBody> {
-    match admitted {
-        Admitted::Forward(exchange, view, outgoing) => {
-            let mut response = tries::forward(exchange, &view, outgoing).await;
-            view.plan.rules.response.apply(response.headers_mut());
-            response
-        }
-        Admitted::Answered(response) => *response,
+pub(crate) async fn answer(admitted: Admitted) -> Reply {
+    match admitted.way {
+        Way::Forward(exchange, view, outgoing) => tries::forward(exchange, &view, outgoing).await,
+        Way::Answered(reply) => *reply,
     }
 }

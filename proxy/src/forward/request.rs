@@ -1,15 +1,11 @@
 //! A client's request on its way to an endpoint: for one attempt, or for more.
 
-use std::{cell::Cell, rc::Rc};
-
-use http::{HeaderMap, Method, header};
-
 use super::{ClientBody, Fault, deadlines::Over, retry::Failure};
 use crate::{
     balance::Reason,
-    codec::{self, Asked, Framing},
-    guard::Head,
-    upstream::{Buffers, MAX_KEPT_BYTES, Outbound},
+    codec::{Asked, Framing},
+    guard::Passed,
+    wire::{MAX_KEPT_BYTES, Outbound},
 };
 
 /// What a socket takes at once from whoever sends, whether it is read or not.
@@ -17,11 +13,7 @@ const LARGE_BYTES: u64 = 32 * 1024;
 /// A body of a length up to this is kept while it is sent.
 const MAX_KEPT: u64 = MAX_KEPT_BYTES as u64;
 /// Methods that may be sent twice (RFC 9110 §9.2.2; TRACE is not served).
-const IDEMPOTENT: [Method; 5] = [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE];
-
-fn is_grpc(fields: &HeaderMap) -> bool {
-    fields.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
+const IDEMPOTENT: [&str; 5] = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
 
 /// Whether sending a request twice is as good as once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +29,9 @@ enum Repeat {
 }
 
 impl Repeat {
-    fn of(method: &Method, has_body: bool, framing: Framing) -> Self {
+    fn of(method: &str, has_body: bool, framing: Framing) -> Self {
         match framing {
-            _ if !IDEMPOTENT.contains(method) => Self::Never,
+            _ if !IDEMPOTENT.contains(&method) => Self::Never,
             _ if !has_body => Self::Always,
             Framing::Length(..=MAX_KEPT) => Self::Kept,
             Framing::Length(_) => Self::Never,
@@ -50,6 +42,7 @@ impl Repeat {
 
 /// A request that can be sent: once, or again as long as all that was needed of its body is kept. In a box, as it passes
 /// through many hands.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, none a state")]
 pub(crate) struct Outgoing {
     /// What is sent: written once, the same bytes for every attempt.
     pub(super) outbound: Outbound<ClientBody>,
@@ -60,41 +53,23 @@ pub(crate) struct Outgoing {
     was_sent: bool,
     /// What the client did to the body, if that is why it did not come to its end.
     pub(super) fault: Option<Fault>,
-    /// To be set if an answer breaks off: for clients who would take the end of the connection for its end.
-    pub(super) reset: Option<Rc<Cell<bool>>>,
+    /// Whether its client takes fields after a body.
+    pub(super) takes_trailers: bool,
 }
 
 impl Outgoing {
-    /// `more`: whole lines beside its fields. `body` is that of the head, if it has one that is not empty.
-    pub(super) fn new(
-        head: &Head<'_>,
-        more: &[u8],
-        body: Option<ClientBody>,
-        reset: Option<Rc<Cell<bool>>>,
-        buffers: &Buffers,
-    ) -> Box<Self> {
-        let framing = Framing::from(head.framing());
-        let mut bytes = buffers.take_written();
-        codec::request_head(
-            &mut bytes,
-            head.method(),
-            head.target().as_str(),
-            head.fields(),
-            |out| {
-                head.write_more(out);
-                out.extend_from_slice(more);
-            },
-            framing,
-        );
-        let repeat = Repeat::of(head.method(), body.is_some(), framing);
-        let mut outbound = Outbound::new(bytes, framing, body);
+    /// `written` is its head, to its end; `body` that of the head, if it has one that is not empty.
+    pub(super) fn new(method: &str, passed: &Passed, written: Vec<u8>, body: Option<ClientBody>) -> Box<Self> {
+        let framing = passed.framing;
+        let repeat = Repeat::of(method, body.is_some(), framing);
+        let mut outbound = Outbound::new(written, framing, body);
         if matches!(repeat, Repeat::Kept | Repeat::WhileKept) {
             outbound.keep_body();
         }
         Box::new(Self {
-            asked: Asked::by(head.method()),
+            asked: Asked::by(method),
             repeat,
-            is_grpc: *head.method() == Method::POST && is_grpc(head.fields()),
+            is_grpc: passed.is_grpc,
             has_large_body: match framing {
                 Framing::None => false,
                 Framing::Length(bytes) => bytes > LARGE_BYTES,
@@ -103,7 +78,7 @@ impl Outgoing {
             outbound,
             was_sent: false,
             fault: None,
-            reset,
+            takes_trailers: passed.takes_trailers,
         })
     }
 

@@ -2,10 +2,9 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use http::{HeaderValue, Response};
-
 use super::{
-    ResponseBody,
+    Reply, ResponseBody,
+    answer::add_reason,
     attempt::{Answer, attempt},
     body::{Relay, Source},
     deadlines::Deadlines,
@@ -15,24 +14,23 @@ use super::{
 };
 use crate::{
     balance::{EndpointState, Outcome, Picked, Reason, View},
-    guard::REASON,
+    guard::LineRules,
     mishap,
+    upstream::{Answered, Connection},
+    wire::Inbound,
 };
 
 /// Forwards a request: the answer of an endpoint, or ours if there is none.
-pub(super) async fn forward(
-    mut exchange: Box<Exchange>,
-    first: &View,
-    mut outgoing: Box<Outgoing>,
-) -> Response<ResponseBody> {
+pub(super) async fn forward(mut exchange: Box<Exchange>, first: &View, mut outgoing: Box<Outgoing>) -> Reply {
+    let rules = &first.plan.rules.response;
     let mut newer = None; // what is in force when another endpoint is picked
     let mut tries = Tries::new(first, &exchange);
     let Ok(mut picked) = exchange.pick(first, &tries.tried) else {
-        return exchange.fail(503, Reason::NoHealthyUpstream, "no endpoint can serve");
+        return exchange.fail(rules, 503, Reason::NoHealthyUpstream, "no endpoint can serve");
     };
     loop {
         let view = newer.as_deref().unwrap_or(first);
-        let failure = match tries.attempt(&exchange, view, &picked, &mut outgoing).await {
+        let failure = match tries.attempt(&exchange, view, rules, &picked, &mut outgoing).await {
             Ok(answer) if outgoing.can_repeat() && is_listed(view, &answer) => {
                 tries.hold(
                     &exchange,
@@ -41,7 +39,7 @@ pub(super) async fn forward(
                 );
                 Failure::Status
             }
-            Ok(answer) => return tries.succeed(exchange, Source::of(view, &picked), outgoing, answer),
+            Ok(answer) => return tries.succeed(exchange, rules, Source::of(view, &picked), outgoing, answer),
             Err(failure) => failure,
         };
         let next = tries.history.decide(failure, outgoing.can_repeat(), &view.plan.retry);
@@ -61,24 +59,24 @@ pub(super) async fn forward(
             _ => None,
         };
         if let Some(end) = end {
-            return tries.give_up(exchange, &outgoing, failure, end);
+            return tries.give_up(exchange, rules, &outgoing, failure, end);
         }
         tries.has_retried |= failure.was_sent();
         if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
+            Box::pin(tokio::time::sleep(pause)).await; // on the heap, as few wait
         }
         if next == Next::OtherEndpoint {
             newer = exchange.pool.view.load_full().or(newer); // a table may have come in the pause
             match exchange.pick(newer.as_deref().unwrap_or(first), &tries.tried) {
                 Ok(other) => picked = other,
-                Err(_) => return tries.give_up(exchange, &outgoing, failure, End::Failure),
+                Err(_) => return tries.give_up(exchange, rules, &outgoing, failure, End::Failure),
             }
         }
     }
 }
 
 fn is_listed(view: &View, answer: &Answer) -> bool {
-    let (head, ..) = &**answer;
+    let (Answered { head, .. }, _) = &**answer;
     view.plan.retry.attempts > 0 && view.plan.retry.codes.contains(head.status.as_u16())
 }
 
@@ -121,6 +119,7 @@ impl Tries {
         &mut self,
         exchange: &Exchange,
         view: &View,
+        rules: &LineRules,
         picked: &Picked,
         outgoing: &mut Outgoing,
     ) -> Result<Answer, Failure> {
@@ -129,7 +128,7 @@ impl Tries {
             deadlines.begin_attempt(&exchange.worker.waits);
         }
         let over = {
-            let mut sending = pin!(attempt(exchange, view, picked, outgoing, self.history.distrusts_kept()));
+            let mut sending = pin!(attempt(exchange, view, rules, picked, outgoing, self.history.distrusts_kept()));
             let answered = poll_fn(|cx| match (sending.as_mut().poll(cx), &mut *deadlines) {
                 (Poll::Pending, Some(deadlines)) => deadlines.poll(cx).map(Err),
                 (answered, _) => answered.map(Ok),
@@ -153,7 +152,8 @@ impl Tries {
     /// Needs no answer of before any more.
     fn discard(&mut self, exchange: &Exchange) {
         let Some((Held { is_sent, answer, .. }, source)) = self.held.take().map(|held| *held) else { return };
-        let (head, mut inbound, connection) = *answer;
+        let (Answered { head, written, mut inbound }, connection) = *answer;
+        exchange.worker.buffers.give_written(written);
         if is_sent && head.persistent && inbound.skip() {
             source.keep(exchange, connection);
         }
@@ -174,37 +174,45 @@ impl Tries {
     fn succeed(
         mut self,
         mut exchange: Box<Exchange>,
+        rules: &LineRules,
         source: Source,
         mut outgoing: Box<Outgoing>,
         answer: Answer,
-    ) -> Response<ResponseBody> {
+    ) -> Reply {
         self.discard(&exchange);
-        mishap::may_happen(|| answer.0.fields.get("x-mishap").map_or(&[], |value| value.as_bytes()));
+        mishap::may_happen(|| &answer.0.written);
         exchange.note_head();
         exchange.worker.buffers.give_written(outgoing.outbound.take_head());
         outgoing.outbound.forget_body();
-        relay(answer, |status, persistent, inbound, connection| Relay {
+        relay(answer, rules, |status, persistent, inbound, connection| Relay {
             inbound,
             outbound: if outgoing.outbound.is_done() { None } else { Some(outgoing.outbound) },
             outcome: Outcome::answered(status),
             source,
             is_kept: persistent,
             deadlines: self.deadlines,
-            reset: outgoing.reset,
+            takes_trailers: outgoing.takes_trailers,
             broken: None,
             held: Some((exchange, connection)),
         })
     }
 
     /// The last answer of an endpoint, else the status of the last failure; of the client's if that was the cause.
-    fn give_up(self, exchange: Box<Exchange>, outgoing: &Outgoing, last: Failure, end: End) -> Response<ResponseBody> {
+    fn give_up(
+        self,
+        exchange: Box<Exchange>,
+        rules: &LineRules,
+        outgoing: &Outgoing,
+        last: Failure,
+        end: End,
+    ) -> Reply {
         if let Some(fault) = outgoing.fault {
-            return exchange.blame_client(fault);
+            return exchange.blame_client(rules, fault);
         }
         if let Some(held) = self.held {
             let in_vain = end == End::UsedUp || self.has_retried;
             let deadlines = self.deadlines.and_then(Deadlines::into_rest);
-            return fall_back(exchange, outgoing, *held, deadlines, in_vain.then_some(Reason::RetriesExhausted));
+            return fall_back(exchange, rules, outgoing, *held, deadlines, in_vain.then_some(Reason::RetriesExhausted));
         }
         let (status, detail) = match last.reason() {
             Reason::ConnectTimeout => (504, "no connection to an endpoint in time"),
@@ -215,10 +223,10 @@ impl Tries {
             _ => (502, "the endpoint closed the connection before it answered"),
         };
         match end {
-            End::Failure => exchange.fail(status, last.reason(), detail),
+            End::Failure => exchange.fail(rules, status, last.reason(), detail),
             End::UsedUp => {
                 let detail = format!("no more retries; the last failure, {}: {detail}", last.reason());
-                exchange.fail(status, Reason::RetriesExhausted, &detail)
+                exchange.fail(rules, status, Reason::RetriesExhausted, &detail)
             }
         }
     }
@@ -227,38 +235,35 @@ impl Tries {
 /// Passes an answer on after which others were hoped for.
 fn fall_back(
     mut exchange: Box<Exchange>,
+    rules: &LineRules,
     outgoing: &Outgoing,
     (held, source): (Held, Source),
     deadlines: Option<Box<Deadlines>>,
     reason: Option<Reason>,
-) -> Response<ResponseBody> {
+) -> Reply {
     exchange.return_to(&held.picked);
     exchange.note_head();
-    let mut response = relay(held.answer, |status, persistent, inbound, connection| Relay {
+    let mut reply = relay(held.answer, rules, |status, persistent, inbound, connection| Relay {
         inbound,
         outbound: None, // what was not sent then has been sent elsewhere since
         outcome: Outcome { status, reason },
         source,
         is_kept: persistent && held.is_sent,
         deadlines,
-        reset: outgoing.reset.clone(),
+        takes_trailers: outgoing.takes_trailers,
         broken: None,
         held: Some((exchange, connection)),
     });
     if let Some(reason) = reason {
-        response.headers_mut().insert(REASON.clone(), HeaderValue::from_static(reason.code()));
+        add_reason(&mut reply.written, rules, reason);
     }
-    response
+    reply
 }
 
-fn relay(
-    answer: Answer,
-    body: impl FnOnce(u16, bool, crate::upstream::Inbound, crate::upstream::Connection) -> Relay,
-) -> Response<ResponseBody> {
-    let (head, inbound, connection) = *answer;
+fn relay(answer: Answer, rules: &LineRules, body: impl FnOnce(u16, bool, Inbound, Connection) -> Relay) -> Reply {
+    let (Answered { head, mut written, inbound }, connection) = *answer;
+    written.extend_from_slice(rules.lines());
     let relay = body(head.status.as_u16(), head.persistent, inbound, connection);
-    let mut response = Response::new(ResponseBody::relay(Box::new(relay)));
-    *response.status_mut() = head.status;
-    *response.headers_mut() = head.fields;
-    response
+    let body = ResponseBody::relay(Box::new(relay));
+    Reply { written, has_date: head.has_date || rules.has_date(), framing: head.framing, closes: false, body }
 }

@@ -1,20 +1,22 @@
-//! What a client sends, up to the bytes that an endpoint gets: hyper reads it as in the worker, the guard looks at it, and what
-//! goes upstream is read again by two others. All three must see the same requests with the same bodies.
+//! What a client sends, up to the bytes that an endpoint gets: read as in the worker, looked at by the guard, and what goes
+//! upstream is read again by two others. All must see the same requests with the same bodies; and so must hyper, where it takes
+//! what the client sent.
 
 use std::{cell::RefCell, convert::Infallible, rc::Rc};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 
 use super::{
+    chunks::{Decoded, End, decode},
     memory::{Memory, drive},
     reader::{self, Message},
 };
 use crate::{
-    codec::{self, CRLF, ChunkSize, Framing, last_chunk},
-    guard::{Context, FieldRules, Head, LineRules, Origin, Passage, Rules, strip_trailers},
+    codec::{CRLF, ChunkSize, Framing, last_chunk, may_be_whole, parse_request},
+    guard::{Context, FieldRules, LineRules, Origin, Passage, Passed, Refusal, Rules, check, strip_trailers},
 };
 
 /// What became of a request.
@@ -60,11 +62,32 @@ pub(super) fn run(bytes: &[u8]) {
     assert_eq!(messages.len(), sent.len(), "another number of requests in {:?}", text(&seen.upstream));
     for (message, sent) in messages.iter().zip(&sent) {
         is_clean(message);
-        assert_eq!(message.start, format!("{} {} HTTP/1.1", sent.method, sent.target));
+        assert_eq!(message.start, format!("{} {} HTTP/1.1", sent.method, origin_form(&sent.target)));
         assert!(message.body == sent.body, "another body in {:?}", text(&seen.upstream));
     }
-    assert_eq!(hyper_counts(&seen.upstream), sent.iter().map(|sent| sent.body.len()).collect::<Vec<_>>());
+    let read_by_hyper = sent.iter().take_while(|sent| Uri::try_from(origin_form(&sent.target)).is_ok());
+    assert_eq!(hyper_counts(&seen.upstream), read_by_hyper.map(|sent| sent.body.len()).collect::<Vec<_>>());
     agrees(&reader::requests(input).0, &seen.fates);
+    // It takes fewer targets and more codings than we: as far as it reads, it has seen no other bodies.
+    let (theirs, ours) = (hyper_counts(input), sent_or_here(&seen.fates));
+    assert!(
+        theirs.iter().zip(&ours).all(|(their, our)| our.is_none_or(|our| our == *their)),
+        "{theirs:?}, not {ours:?}"
+    );
+}
+
+/// The lengths of the bodies that are known.
+fn sent_or_here(fates: &[Fate]) -> Vec<Option<usize>> {
+    fates.iter().map(|fate| fate.sent().map(|sent| sent.body.len())).collect()
+}
+
+/// The target as it goes out.
+fn origin_form(target: &str) -> String {
+    let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
+        return target.to_owned();
+    };
+    let path = rest.find(['/', '?']).map_or("", |at| &rest[at..]);
+    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
 }
 
 /// Where the plain reader understands the client's bytes too, it sees what was forwarded.
@@ -77,10 +100,7 @@ fn agrees(plain: &[Message], fates: &[Fate]) {
             continue;
         };
         let mut parts = message.start.split(' ');
-        assert_eq!(parts.next(), Some(sent.method.as_str()));
-        let target = parts.next().unwrap_or_default();
-        let target = target.split('#').next().unwrap_or_default();
-        assert!(!target.starts_with('/') || target == sent.target, "{target:?} became {:?}", sent.target);
+        assert_eq!((parts.next(), parts.next()), (Some(sent.method.as_str()), Some(sent.target.as_str())));
         assert!(message.body == sent.body, "{:?} has another body", message.start);
     }
 }
@@ -114,71 +134,90 @@ fn rules(some: bool) -> Rules {
     Rules { request, max_body: Some(64), trusted: Box::new(["198.51.100.0/24".parse().unwrap()]), ..Rules::default() }
 }
 
-/// Serves the bytes as the worker does, but that every endpoint answers 200 at once.
+/// Takes the bytes as the worker does, in reads of `step` bytes, as if every endpoint answered 200 at once.
 fn forwarded(input: &[u8], step: usize, rules: &Rules) -> Seen {
     let origin = Origin::new([192, 0, 2, 9].into(), ([192, 0, 2, 1], 8080).into());
-    let seen = Rc::<RefCell<Seen>>::default();
-    let service = service_fn(|request: Request<Incoming>| {
-        let (seen, origin) = (Rc::clone(&seen), origin.clone());
-        async move {
-            let (fate, bytes) = one(request, &Context { origin: &origin, rules, id: 7 }).await;
-            let mut response = Response::new(Empty::<Bytes>::new());
-            if matches!(fate, Fate::Ended) {
-                response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+    let context = Context { origin: &origin, rules, id: 7 };
+    let (mut seen, mut rest) = (Seen::default(), input);
+    while let Some((checked, mut out, end)) = head(rest, step, &context) {
+        rest = &rest[end..];
+        let Ok((method, target, passed)) = checked else {
+            seen.fates.push(Fate::Ended);
+            break;
+        };
+        let decoded = decode(passed.framing, rest, |left| left.min(step));
+        let end = match passed.framing {
+            Framing::None | Framing::Length(0) => Some(0),
+            _ => {
+                if let End::After(end) = decoded.end {
+                    Some(end)
+                } else {
+                    None
+                }
             }
-            let mut seen = seen.borrow_mut();
-            seen.fates.push(fate);
-            seen.upstream.extend(bytes);
-            Ok::<_, Infallible>(response)
+        };
+        let Some(end) = end.or_else(|| whole_length(passed.framing, rest)) else {
+            seen.fates.push(Fate::Ended); // its end does not come
+            break;
+        };
+        rest = &rest[end..];
+        if passed.passage == Passage::Here {
+            seen.fates.push(Fate::Here);
+        } else {
+            write_body(passed.framing, &decoded, &mut out);
+            seen.fates.push(Fate::Sent(Sent { method, target, body: decoded.data }));
+            seen.upstream.extend(out);
         }
-    });
-    let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).max_headers(100).max_header_size(32 << 10).max_buf_size(64 << 10);
-    drive(builder.serve_connection(Memory::client(input, step), service));
-    seen.take()
+        if !passed.is_persistent {
+            break;
+        }
+    }
+    seen
 }
 
-async fn one(request: Request<Incoming>, context: &Context<'_, '_>) -> (Fate, Vec<u8>) {
-    let (parts, mut incoming) = request.into_parts();
-    let head = match Head::check(parts, context) {
-        Ok(Passage::Forward(head)) => head,
-        Ok(Passage::Here) => return (Fate::Here, Vec::new()),
-        Err(_) => return (Fate::Ended, Vec::new()),
-    };
-    let framing = Framing::from(head.framing());
-    let (mut out, mut body) = (Vec::new(), Vec::new());
-    let target = head.target().as_str();
-    codec::request_head(
-        &mut out,
-        head.method(),
-        target,
-        head.fields(),
-        |out| {
-            head.write_more(out);
-            out.extend_from_slice(context.rules.request.lines());
-        },
-        framing,
-    );
-    let mut trailers = http::HeaderMap::new();
-    while let Some(frame) = incoming.frame().await {
-        let Ok(frame) = frame else { return (Fate::Ended, Vec::new()) };
-        match frame.into_data() {
-            Ok(data) if framing == Framing::Chunked => {
-                body.extend_from_slice(&data);
-                out.extend([ChunkSize::new(data.len()).line(), &data, CRLF].concat());
+/// A length that is there to its last byte: nobody asks for the end behind it.
+fn whole_length(framing: Framing, rest: &[u8]) -> Option<usize> {
+    let Framing::Length(length) = framing else { return None };
+    usize::try_from(length).ok().filter(|length| *length <= rest.len())
+}
+
+type Checked = Result<(String, String, Passed), Refusal>;
+
+/// The next head, looked at, as it goes upstream, and where it ends.
+fn head(input: &[u8], step: usize, context: &Context<'_>) -> Option<(Checked, Vec<u8>, usize)> {
+    let mut scanned = 0;
+    while scanned < input.len() {
+        let here = input.len().min(scanned.saturating_add(step));
+        let bytes = &input[..here];
+        let mut out = Vec::new();
+        let looked = parse_request(bytes, |head| {
+            let target = head.target.to_owned();
+            check(head, context, &mut out).map(|passed| (head.method.to_owned(), target, passed))
+        });
+        let is_looked_at = scanned == 0 || here >= 32 << 10 || may_be_whole(bytes, scanned);
+        match looked {
+            Ok(Some((checked, end))) => {
+                assert!(is_looked_at, "a whole head would wait for more");
+                return Some((checked, out, end));
             }
-            Ok(data) => {
-                body.extend_from_slice(&data);
-                out.extend_from_slice(&data);
-            }
-            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
+            Err(_) if is_looked_at => return Some((Err(Refusal::of_client(400, "")), out, here)),
+            Ok(None) | Err(_) => scanned = here,
         }
     }
-    strip_trailers(&mut trailers);
-    if framing == Framing::Chunked {
-        out.extend(last_chunk(&trailers));
+    None
+}
+
+/// As a request's body is sent.
+fn write_body(framing: Framing, body: &Decoded, out: &mut Vec<u8>) {
+    if framing != Framing::Chunked {
+        return out.extend_from_slice(&body.data);
     }
-    (Fate::Sent(Sent { method: head.method().to_string(), target: target.to_owned(), body }), out)
+    if !body.data.is_empty() {
+        out.extend([ChunkSize::new(body.data.len()).line(), &body.data, CRLF].concat());
+    }
+    let mut trailers = body.trailers.clone();
+    strip_trailers(&mut trailers);
+    out.extend(last_chunk(&trailers));
 }
 
 /// The length of the body of each request that hyper finds in what goes upstream.
@@ -187,8 +226,9 @@ fn hyper_counts(upstream: &[u8]) -> Vec<usize> {
     let service = service_fn(|request: Request<Incoming>| {
         let lengths = Rc::clone(&lengths);
         async move {
-            let body = request.into_body().collect().await.expect("a whole body").to_bytes();
-            lengths.borrow_mut().push(body.len());
+            if let Ok(body) = request.into_body().collect().await {
+                lengths.borrow_mut().push(body.to_bytes().len());
+            }
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         }
     });

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 /// Whether a text is one host, with or without a port: no userinfo, no list, no path, not empty.
-pub(super) fn is_valid(text: &[u8]) -> bool {
+pub(crate) fn is_valid(text: &[u8]) -> bool {
     let (host, port) = match text.strip_prefix(b"[") {
         Some(rest) => match split(rest, b']') {
             Some((address, after)) => return is_ipv6(address) && is_port_after(after),

@@ -1,7 +1,5 @@
 //! Which names mean something to the guard.
 
-use http::HeaderName;
-
 /// What a field's name means on its way through a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -9,8 +7,12 @@ pub(super) enum Meaning {
     Plain,
     /// `Host`
     Host,
-    /// `Content-Length` or `Transfer-Encoding`
-    Framing,
+    /// `Content-Length`
+    Length,
+    /// `Transfer-Encoding`
+    Coding,
+    /// `Content-Type`, which passes.
+    Type,
     /// `Expect`
     Expect,
     /// `Connection`
@@ -29,25 +31,26 @@ pub(super) enum Meaning {
     Ambiguous,
 }
 
-/// By length first: most names are none of these, and are told apart by that alone.
-pub(super) fn meaning(name: &HeaderName) -> Meaning {
-    let name = name.as_str();
+/// By length first: most names are none of these, and are told apart by that alone. In any case.
+pub(super) fn meaning(name: &[u8]) -> Meaning {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     let known = match name.len() {
-        2 if name == "te" => Meaning::Te,
-        4 if name == "host" => Meaning::Host,
-        6 if name == "expect" => Meaning::Expect,
-        7 if name == "upgrade" => Meaning::HopByHop,
-        9 if name == "forwarded" || name == "x-real-ip" => Meaning::Forwarded,
-        10 if name == "connection" => Meaning::Connection,
-        10 if name == "keep-alive" => Meaning::HopByHop,
-        12 if name == "max-forwards" => Meaning::MaxForwards,
-        12 if name == "x-request-id" => Meaning::RequestId,
-        14 if name == "content-length" => Meaning::Framing,
-        14 if name == "http2-settings" => Meaning::HopByHop,
-        16 if name == "proxy-connection" => Meaning::HopByHop,
-        17 if name == "transfer-encoding" => Meaning::Framing,
-        13.. if name.starts_with("x-forwarded-") => Meaning::Forwarded,
+        2 if is(b"te") => Meaning::Te,
+        4 if is(b"host") => Meaning::Host,
+        6 if is(b"expect") => Meaning::Expect,
+        7 if is(b"upgrade") => Meaning::HopByHop,
+        9 if is(b"forwarded") || is(b"x-real-ip") => Meaning::Forwarded,
+        10 if is(b"connection") => Meaning::Connection,
+        10 if is(b"keep-alive") => Meaning::HopByHop,
+        12 if is(b"content-type") => Meaning::Type,
+        12 if is(b"max-forwards") => Meaning::MaxForwards,
+        12 if is(b"x-request-id") => Meaning::RequestId,
+        14 if is(b"content-length") => Meaning::Length,
+        14 if is(b"http2-settings") => Meaning::HopByHop,
+        16 if is(b"proxy-connection") => Meaning::HopByHop,
+        17 if is(b"transfer-encoding") => Meaning::Coding,
+        13.. if name[..12].eq_ignore_ascii_case(b"x-forwarded-") => Meaning::Forwarded,
         _ => Meaning::Plain,
     };
-    if known == Meaning::Plain && name.bytes().any(|byte| byte == b'_') { Meaning::Ambiguous } else { known }
+    if known == Meaning::Plain && name.contains(&b'_') { Meaning::Ambiguous } else { known }
 }

@@ -1,11 +1,13 @@
 //! What a pool's settings change in the heads that pass.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use evenkeel_crds::{
     network::Network,
     table::{FieldsPolicy, Policy},
 };
+
+use crate::codec;
 
 /// What a pool says about requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub struct Rules {
     /// For each request.
     pub request: LineRules,
     /// For each answer, ours too.
-    pub response: FieldRules,
+    pub response: LineRules,
     /// The largest body of a request.
     pub max_body: Option<u64>,
 }
@@ -31,29 +33,21 @@ pub struct FieldRules {
     pub add: Box<[(HeaderName, HeaderValue)]>,
 }
 
-/// The same for a head that is about to be written: what is set and added are lines, which nobody looks for before.
+/// The same for a head that is about to be written: what goes is left out, and what is set and added are lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineRules {
     /// Every field of that name goes.
     remove: Box<[HeaderName]>,
+    /// A bit for each length of their names; all from 63 on are one. Most fields have another and need not be compared.
+    lengths: u64,
     /// What is set and added, as it is written.
     lines: Box<[u8]>,
+    /// Whether there is a `Date` among it.
+    has_date: bool,
 }
 
-/// A set of lengths of names; all from 63 on are one. Most heads have no field as long as a name that is looked for, and need
-/// not be searched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct NameLengths(u64);
-
-impl NameLengths {
-    /// Takes a name's length in.
-    pub(super) fn add(&mut self, name: &HeaderName) {
-        self.0 |= 1 << name.as_str().len().min(63);
-    }
-
-    fn has(self, name: &HeaderName) -> bool {
-        self.0 & (1 << name.as_str().len().min(63)) != 0
-    }
+fn length_bit(name: &[u8]) -> u64 {
+    1 << name.len().min(63)
 }
 
 impl LineRules {
@@ -61,18 +55,24 @@ impl LineRules {
     #[must_use]
     pub fn of(rules: &FieldRules) -> Self {
         let remove: Box<[_]> = rules.remove.iter().chain(rules.set.iter().map(|(name, _)| name)).cloned().collect();
-        let mut lines = Vec::new();
+        let lengths = remove.iter().fold(0, |lengths, name| lengths | length_bit(name.as_str().as_bytes()));
+        let (mut lines, mut has_date) = (Vec::new(), false);
         for (name, value) in rules.set.iter().chain(&rules.add) {
-            lines.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+            codec::field(&mut lines, name.as_str().as_bytes(), value.as_bytes());
+            has_date |= name == http::header::DATE;
         }
-        Self { remove, lines: lines.into() }
+        Self { remove, lengths, lines: lines.into(), has_date }
     }
 
-    /// Removes what goes, and what the lines replace, from fields whose names are so long.
-    pub(super) fn strip(&self, fields: &mut HeaderMap, lengths: NameLengths) {
-        for name in self.remove.iter().filter(|name| lengths.has(name)) {
-            fields.remove(name);
-        }
+    /// Whether fields of this name, in any case, do not pass: they are removed, or replaced by the lines.
+    pub(crate) fn strips(&self, name: &[u8]) -> bool {
+        self.lengths & length_bit(name) != 0
+            && self.remove.iter().any(|stripped| stripped.as_str().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the lines say when an answer was made.
+    pub(crate) fn has_date(&self) -> bool {
+        self.has_date
     }
 
     /// Whole lines to be written beside the fields.
@@ -88,7 +88,7 @@ impl Rules {
         Self {
             trusted: policy.listener.trusted_peers.iter().filter_map(|network| network.parse().ok()).collect(),
             request: LineRules::of(&FieldRules::of(&policy.headers.request)),
-            response: FieldRules::of(&policy.headers.response),
+            response: LineRules::of(&FieldRules::of(&policy.headers.response)),
             max_body: policy.limits.request_body_bytes,
         }
     }
@@ -104,19 +104,6 @@ impl FieldRules {
             remove: policy.remove.iter().filter_map(|name| name.parse().ok()).collect(),
             set: pairs(&policy.set),
             add: pairs(&policy.add),
-        }
-    }
-
-    /// Changes a head.
-    pub fn apply(&self, fields: &mut HeaderMap) {
-        for name in &self.remove {
-            fields.remove(name);
-        }
-        for (name, value) in &self.set {
-            fields.insert(name.clone(), value.clone());
-        }
-        for (name, value) in &self.add {
-            fields.append(name.clone(), value.clone());
         }
     }
 }

@@ -1,74 +1,57 @@
 //! The request's target: four forms come in (RFC 9112 §3.2), origin-form goes out.
 
-use http::{HeaderValue, Method, Uri, uri::PathAndQuery};
-
 use super::{
     authority,
     refusal::{ASTERISK, HOST, METHOD, METHOD_LENGTH, Refusal, SCHEME, TARGET, TARGET_LENGTH},
 };
+use crate::codec::MAX_TARGET_BYTES;
 
-/// RFC 9112 §3 wants at least 8,000; nginx takes 8 KiB.
-const MAX_TARGET_BYTES: usize = 16 * 1024;
 const MAX_METHOD_BYTES: usize = 32;
 
 /// What a request is for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Target {
-    /// Origin-form; `*` of OPTIONS.
-    pub(super) path: PathAndQuery,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    /// Origin-form, in two parts of which the first is empty or `/`; `*` of OPTIONS.
+    pub(super) path: [&'a str; 2],
     /// Of an absolute-form: it replaces `Host`.
-    pub(super) authority: Option<HeaderValue>,
+    pub(super) authority: Option<&'a str>,
 }
 
 /// Checks method and target.
-pub(super) fn check(method: &Method, uri: Uri) -> Result<Target, Refusal> {
-    if [Method::CONNECT, Method::TRACE].contains(method) {
+pub(super) fn check<'a>(method: &str, target: &'a str) -> Result<Target<'a>, Refusal> {
+    if ["CONNECT", "TRACE"].contains(&method) {
         return Err(METHOD);
     }
-    if method.as_str().len() > MAX_METHOD_BYTES {
+    if method.len() > MAX_METHOD_BYTES {
         return Err(METHOD_LENGTH);
     }
-    let parts = uri.into_parts();
-    let authority = parts.authority.as_ref().map_or("", |authority| authority.as_str());
-    let path = match (&parts.scheme, parts.path_and_query) {
-        (None, None) => return Err(METHOD), // authority-form
-        (_, Some(path)) => path,
-        (Some(_), None) => PathAndQuery::from_static(""),
-    };
-    if authority.len() + path.as_str().len() > MAX_TARGET_BYTES {
+    if target.len() > MAX_TARGET_BYTES {
         return Err(TARGET_LENGTH);
     }
-    if !path.as_str().bytes().fold(true, |visible, byte| visible & byte.is_ascii_graphic()) {
+    // A fragment is never sent (RFC 3986 §3.5): to one reader it would end the path, to another be a part of it.
+    if !target.bytes().fold(true, |plain, byte| plain & (byte.is_ascii_graphic() && byte != b'#')) {
         return Err(TARGET);
     }
-    match parts.scheme {
-        None => relative(method, path),
-        Some(scheme) if [http::uri::Scheme::HTTP, http::uri::Scheme::HTTPS].contains(&scheme) => {
-            absolute(path, authority)
-        }
-        Some(_) => Err(SCHEME),
-    }
-}
-
-fn relative(method: &Method, path: PathAndQuery) -> Result<Target, Refusal> {
-    match path.as_str().as_bytes() {
-        [b'/', ..] => Ok(Target { path, authority: None }),
-        b"*" if *method == Method::OPTIONS => Ok(Target { path, authority: None }),
+    match target.as_bytes() {
+        [b'/', ..] => Ok(Target { path: ["", target], authority: None }),
+        b"*" if method == "OPTIONS" => Ok(Target { path: ["", target], authority: None }),
         b"*" => Err(ASTERISK),
-        _ => Err(TARGET),
+        _ => absolute(target),
     }
 }
 
-/// Without a path it is the root. (Of OPTIONS it would be the server as a whole, but the parser gives both the same path.)
-fn absolute(path: PathAndQuery, authority: &str) -> Result<Target, Refusal> {
+/// Without a path it is the root. (Of OPTIONS it would be the server as a whole, RFC 9112 §3.2.4; hardly anybody says it so.)
+fn absolute(target: &str) -> Result<Target<'_>, Refusal> {
+    let Some((scheme, rest)) = target.split_once("://") else {
+        return Err(if authority::is_valid(target.as_bytes()) { METHOD } else { TARGET });
+    };
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(SCHEME);
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     if !authority::is_valid(authority.as_bytes()) {
         return Err(HOST);
     }
-    let authority = Some(HeaderValue::from_str(authority).map_err(|_| HOST)?);
-    let path = match path.as_str() {
-        "" => PathAndQuery::from_static("/"),
-        text if text.starts_with('/') => path,
-        text => PathAndQuery::try_from(format!("/{text}")).map_err(|_| TARGET)?,
-    };
-    Ok(Target { path, authority })
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    Ok(Target { path: [slash, path], authority: Some(authority) })
 }

@@ -17,7 +17,7 @@ pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
 }
 
 fn may_trail(name: &HeaderName) -> bool {
-    codec::may_trail(name) && meaning(name) == Meaning::Plain
+    codec::may_trail(name) && meaning(name.as_str().as_bytes()) == Meaning::Plain
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
+use super::text::{milliseconds, number, string};
+use crate::{
+    balance::{EndpointState, Outcome},
+    codec::{RequestHead, Version},
+    digits::hexadecimal,
+    guard::is_authority,
+};
 
-use super::text::{hexadecimal, milliseconds, number, string};
-use crate::balance::{EndpointState, Outcome};
-
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Longer texts are cut.
 const MAX_PATH_BYTES: usize = 2048;
 const MAX_NAME_BYTES: usize = 256;
@@ -42,36 +43,49 @@ pub(super) fn begin(out: &mut Vec<u8>, names: &str, client: &str, write_time: im
 }
 
 /// Appends what is known of a head. `id`: the name that it gets, if it has none.
-pub(super) fn head(out: &mut Vec<u8>, parts: &Parts, id: u128) {
-    let Parts { method, uri, version, headers, .. } = parts;
-    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let authority = authority.or_else(|| headers.get(header::HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
-    let authority = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default(); // no password of a refused one
+pub(super) fn head(out: &mut Vec<u8>, head: &RequestHead<'_>, id: u128) {
+    let (authority, path) = authority_and_path(head);
     out.extend_from_slice(b",\"method\":\"");
-    string(out, method.as_str().as_bytes(), MAX_NAME_BYTES);
+    string(out, head.method.as_bytes(), MAX_NAME_BYTES);
     out.extend_from_slice(b"\",\"authority\":\"");
     string(out, authority, MAX_NAME_BYTES);
     out.extend_from_slice(b"\",\"path\":\"");
-    string(out, uri.path().as_bytes(), MAX_PATH_BYTES);
-    out.extend_from_slice(if *version < Version::HTTP_11 {
-        b"\",\"protocol\":\"HTTP/1.0\",\"request_id\":\""
-    } else {
-        b"\",\"protocol\":\"HTTP/1.1\",\"request_id\":\""
+    string(out, path.as_bytes(), MAX_PATH_BYTES);
+    out.extend_from_slice(match head.version {
+        Version::Old => b"\",\"protocol\":\"HTTP/1.0\",\"request_id\":\"",
+        Version::Current => b"\",\"protocol\":\"HTTP/1.1\",\"request_id\":\"",
     });
-    match headers.get(&REQUEST_ID) {
-        Some(given) => string(out, given.as_bytes(), MAX_NAME_BYTES),
-        None => hexadecimal(out, id),
+    match head.value("x-request-id") {
+        Some(given) => string(out, given, MAX_NAME_BYTES),
+        None => out.extend_from_slice(&hexadecimal(id)),
     }
-    if let Some(trace) = trace_id(headers) {
+    if let Some(trace) = trace_id(head) {
         out.extend_from_slice(b"\",\"trace_id\":\"");
         out.extend_from_slice(trace);
     }
     out.push(b'"');
 }
 
+/// Whom it asks, and for what, without the query; nothing of a target that is neither a path nor a URL, nor of a URL or `Host`
+/// that is refused: there may be a password in it.
+fn authority_and_path<'a>(head: &RequestHead<'a>) -> (&'a [u8], &'a str) {
+    let end = head.target.bytes().position(|byte| matches!(byte, b'?' | b'#'));
+    let target = end.map_or(head.target, |end| &head.target[..end]);
+    if target.starts_with('/') || target == "*" {
+        let host = head.value("host").filter(|host| is_authority(host));
+        return (host.unwrap_or_default(), target);
+    }
+    let Some((_, rest)) = target.split_once("://") else { return (&[], "") };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if !is_authority(authority.as_bytes()) {
+        return (&[], "");
+    }
+    (authority.as_bytes(), if path.is_empty() { "/" } else { path })
+}
+
 /// The second part of a `traceparent` (W3C Trace Context §3.2), if it is one.
-fn trace_id(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut parts = headers.get(&TRACEPARENT)?.as_bytes().splitn(4, |byte| *byte == b'-');
+fn trace_id<'a>(head: &RequestHead<'a>) -> Option<&'a [u8]> {
+    let mut parts = head.value("traceparent")?.splitn(4, |byte| *byte == b'-');
     let (version, id) = (parts.next()?, parts.next()?);
     let is_hex = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (version.len() == 2 && id.len() == 32 && is_hex(version) && is_hex(id)).then_some(id)

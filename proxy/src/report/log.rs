@@ -10,7 +10,6 @@ use std::{
 };
 
 use evenkeel_crds::api::AccessLogMode;
-use http::request::Parts;
 use tokio::time::Instant;
 
 use super::{
@@ -18,7 +17,10 @@ use super::{
     wall::Wall,
     writer::{Batch, Counts, Sender},
 };
-use crate::balance::{AccessLog, Outcome};
+use crate::{
+    balance::{AccessLog, Outcome},
+    codec::RequestHead,
+};
 
 /// From here on a buffer goes to the writer: fifty lines or so for one passing, and no more than two pages of a pipe at once.
 const FULL_BYTES: usize = 16 * 1024;
@@ -156,8 +158,8 @@ impl Log {
 
 impl Record {
     /// Adds what a head says. `id`: the name that the request gets, if it has none.
-    pub(crate) fn note_head(&mut self, parts: &Parts, id: u128) {
-        line::head(&mut self.line, parts, id);
+    pub(crate) fn note_head(&mut self, head: &RequestHead<'_>, id: u128) {
+        line::head(&mut self.line, head, id);
     }
 }
 

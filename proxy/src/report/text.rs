@@ -1,8 +1,9 @@
 //! Text for a line of JSON: strings that nothing breaks out of, numbers, times.
 
+use crate::digits::{Decimal, PAIRS};
+
 /// What is written behind a string that was cut.
 const CUT: &[u8] = b"...";
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Appends a string without its quotes: of at most so many bytes, and of visible ASCII alone. A log is read by terminals and
 /// by programs that take a line for a record; what clients send must not reach them as anything else than itself.
@@ -32,24 +33,14 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
         plain if is_plain(plain) => out.push(plain),
         other => {
             out.extend_from_slice(b"\\u00");
-            out.extend_from_slice(&[DIGITS[usize::from(other >> 4)], DIGITS[usize::from(other & 15)]]);
+            out.extend_from_slice(&PAIRS[usize::from(other)]);
         }
     }
 }
 
 /// Appends a number in decimal digits.
-pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+pub(super) fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(Decimal::new(number).digits());
 }
 
 /// Appends a number with so many digits, the first of them 0 if need be.
@@ -69,16 +60,6 @@ pub(super) fn milliseconds(out: &mut Vec<u8>, micros: u64) {
     padded::<3>(out, micros % 1000);
 }
 
-/// Appends the 32 digits of an identifier.
-pub(super) fn hexadecimal(out: &mut Vec<u8>, id: u128) {
-    let mut text = [0; 32];
-    for (byte, digits) in id.to_be_bytes().into_iter().zip(text.chunks_exact_mut(2)) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
-    }
-    out.extend_from_slice(&text);
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -93,12 +74,8 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_anybody_writes_them() {
-        for value in [0, 9, 10, 12_345, u64::MAX] {
-            assert_eq!(written(|out| number(out, value)), value.to_string());
-        }
         assert_eq!(written(|out| padded::<4>(out, 37)), "0037");
         assert_eq!(written(|out| milliseconds(out, 1_234_056)), "1234.056");
-        assert_eq!(written(|out| hexadecimal(out, 0x1f)), format!("{:032x}", 0x1f));
     }
 
     #[test]

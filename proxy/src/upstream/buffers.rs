@@ -1,51 +1,37 @@
-//! A thread's buffers and maps for heads, lent to requests: no connection holds one while it is idle.
+//! A thread's buffers for heads, lent to requests: no connection holds one while it is idle.
 
 use std::cell::RefCell;
 
 use bytes::BytesMut;
-use http::HeaderMap;
 
-/// So many of each kind are kept, which is more than a thread has requests between two looks at its sockets.
+/// So many for what is written are kept: two for each request that is under way at one moment, on a busy thread.
+const KEPT_WRITTEN: usize = 256;
+/// And of the larger ones for what is read, which nobody holds for long.
 const KEPT: usize = 64;
+/// Room for nearly every head.
+const ROOM_BYTES: usize = 1024;
 /// A larger one is given back to the system.
 const KEPT_BYTES: usize = 16 * 1024;
-/// And a map for more fields.
-const KEPT_FIELDS: usize = 64;
 
 /// Free buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     written: RefCell<Vec<Vec<u8>>>,
     read: RefCell<Vec<BytesMut>>,
-    fields: RefCell<Vec<HeaderMap>>,
 }
 
 impl Buffers {
     /// An empty buffer for a head to be written.
     pub(crate) fn take_written(&self) -> Vec<u8> {
-        self.written.borrow_mut().pop().unwrap_or_default()
+        self.written.borrow_mut().pop().unwrap_or_else(|| Vec::with_capacity(ROOM_BYTES))
     }
 
     /// Takes a buffer back.
     pub(crate) fn give_written(&self, mut buffer: Vec<u8>) {
         let mut kept = self.written.borrow_mut();
-        if kept.len() < KEPT && (1..=KEPT_BYTES).contains(&buffer.capacity()) {
+        if kept.len() < KEPT_WRITTEN && (1..=KEPT_BYTES).contains(&buffer.capacity()) {
             buffer.clear();
             kept.push(buffer);
-        }
-    }
-
-    /// An empty map.
-    pub(super) fn take_fields(&self) -> HeaderMap {
-        self.fields.borrow_mut().pop().unwrap_or_default()
-    }
-
-    /// Takes a map back: to make one anew costs more than all else that is done with it.
-    pub(crate) fn give_fields(&self, mut map: HeaderMap) {
-        let mut kept = self.fields.borrow_mut();
-        if kept.len() < KEPT && map.capacity() <= KEPT_FIELDS {
-            map.clear();
-            kept.push(map);
         }
     }
 

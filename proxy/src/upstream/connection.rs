@@ -12,8 +12,10 @@ use http_body::{Body, Frame};
 use socket2::SockRef;
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{Inbound, Outbound, ReadError, SendError};
-use crate::shared::UpstreamGuard;
+use crate::{
+    shared::UpstreamGuard,
+    wire::{Inbound, Outbound, ReadError, SendError},
+};
 
 /// Linux counts a peer that is alive but does not read as one that does not acknowledge. It may do so for as long as nginx
 /// lets it (`proxy_send_timeout`).

@@ -11,12 +11,14 @@ use bytes::Bytes;
 use http_body::Body;
 
 use super::{
-    Buffers, Connection, Inbound, Outbound, SendError,
+    Buffers, Connection,
     receive::{HeadReader, ReadHeadError},
 };
 use crate::{
     codec::{Asked, ResponseHead},
+    guard::LineRules,
     waits::{Wait, Waits},
+    wire::{Inbound, Outbound, SendError},
 };
 
 /// Why there is no answer.
@@ -58,6 +60,18 @@ pub(crate) struct Means<'a> {
     pub(crate) waits: &'a Waits,
     /// From the last byte of the request to the answer's head.
     pub(crate) limit: Duration,
+    /// What the pool changes in the answer's head.
+    pub(crate) rules: &'a LineRules,
+}
+
+/// The head of an answer.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) head: ResponseHead,
+    /// As it goes to the client, but for its end.
+    pub(crate) written: Vec<u8>,
+    /// What follows it.
+    pub(crate) inbound: Inbound,
 }
 
 /// Sends a request and reads the head of its answer, which may come before the request is sent to its end.
@@ -66,19 +80,27 @@ pub(crate) async fn exchange<B>(
     outbound: &mut Outbound<B>,
     asked: Asked,
     means: &Means<'_>,
-) -> Result<(ResponseHead, Inbound), ExchangeError<B::Error>>
+) -> Result<Answered, ExchangeError<B::Error>>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     connection.requests += 1;
     let mut step = Step { broken: None, wait: None };
-    let mut reader = HeadReader::new(means.buffers.take_read(), means.buffers.take_fields(), asked);
+    let buffers = means.buffers;
+    let mut reader = HeadReader::new(buffers.take_read(), buffers.take_written(), means.rules, asked);
     let answered = poll_fn(|cx| step.poll(cx, connection, outbound, &mut reader, means)).await;
-    means.buffers.give_read(reader.into_buffer());
-    let (head, behind) = answered?;
+    let (read, written) = reader.into_buffers();
+    buffers.give_read(read);
+    let (head, behind) = match answered {
+        Ok(answered) => answered,
+        Err(error) => {
+            buffers.give_written(written);
+            return Err(error);
+        }
+    };
     connection.idle_hint = head.idle_hint.map(Duration::from_secs);
-    let inbound = Inbound::new(&head, behind);
-    Ok((head, inbound))
+    let inbound = Inbound::new(head.framing, behind);
+    Ok(Answered { head, written, inbound })
 }
 
 /// A head, and what was read behind it.
@@ -97,7 +119,7 @@ impl Step {
         cx: &mut Context<'_>,
         connection: &mut Connection,
         outbound: &mut Outbound<B>,
-        reader: &mut HeadReader,
+        reader: &mut HeadReader<'_>,
         means: &Means<'_>,
     ) -> Poll<Result<HeadAndMore, ExchangeError<B::Error>>> {
         let stream = &mut connection.stream;
@@ -140,7 +162,6 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
-    use http::Method;
     use http_body_util::Empty;
     use tokio::{io::AsyncWriteExt as _, net::TcpListener, time::Instant};
 
@@ -159,8 +180,9 @@ mod tests {
             let mut connection = Connection::new(stream, Instant::now());
             let mut outbound = Outbound::<Empty<Bytes>>::new(b"GET / HTTP/1.1\r\n\r\n".into(), Framing::None, None);
             let (buffers, waits) = (Buffers::default(), Waits::new(Instant::now()));
-            let means = Means { buffers: &buffers, waits: &waits, limit: Duration::from_secs(5) };
-            let answered = exchange(&mut connection, &mut outbound, Asked::by(&Method::GET), &means).await;
+            let rules = LineRules::default();
+            let means = Means { buffers: &buffers, waits: &waits, limit: Duration::from_secs(5), rules: &rules };
+            let answered = exchange(&mut connection, &mut outbound, Asked::Other, &means).await;
             assert!(matches!(answered, Err(ExchangeError::Unsent(_))), "{early:?}: {answered:?}");
         }
     }

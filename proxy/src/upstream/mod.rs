@@ -9,14 +9,11 @@ mod connection;
 mod exchange;
 mod idle;
 mod receive;
-mod send;
 mod turn;
 
 pub(crate) use buffers::Buffers;
 pub(crate) use connect::connect;
 pub(crate) use connection::Connection;
-pub(crate) use exchange::{ExchangeError, Means, exchange};
+pub(crate) use exchange::{Answered, ExchangeError, Means, exchange};
 pub(crate) use idle::{Idle, Need};
-pub(crate) use receive::{Inbound, ReadError};
-pub(crate) use send::{MAX_KEPT_BYTES, Outbound, SendError};
 pub(crate) use turn::begin as begin_turn;

@@ -1,36 +1,48 @@
-//! One client connection, from accept to close.
+//! One client connection, from accept to close: a head, its answer, and so on.
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 use tokio::net::TcpStream;
 
 use super::{
     Worker,
+    client::Client,
     closing::{Ending, close},
+    heads::poll_head,
     pace::{Pace, Phase},
-    resting::rest,
-    serving::serve,
-    stream::ClientStream,
+    replying::{After, Replying},
 };
-use crate::{forward::Client, shared::ConnectionGuard};
+use crate::{
+    forward::{self, Admitted},
+    guard::SLOW_HEAD,
+    shared::{ConnectionGuard, Stage},
+    wire::Inbound,
+};
+
+/// What is read of a body whose request has been answered, before its connection is given up instead: by then the next
+/// request is worth less than the bytes before it.
+const MAX_PASSED_OVER: u64 = 64 * 1024;
 
 /// Serves a connection in a task of its own.
 pub(super) fn spawn(worker: &Rc<Worker>, pool: usize, stream: TcpStream, peer: SocketAddr, guard: ConnectionGuard) {
     let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
         let _guard = guard;
-        match stream.local_addr() {
-            Ok(local) => run(&Ends { pool, peer, local }, &Seat::take(&worker, pool), stream).await,
-            Err(error) => tracing::debug!(%peer, %error, "the client left at once"),
-        }
+        let local = match stream.local_addr() {
+            Ok(local) => local,
+            Err(error) => return tracing::debug!(%peer, %error, "the client left at once"),
+        };
+        let seat = Seat::take(&worker, pool);
+        let client = Rc::new(Client::new(pool, peer, local, Rc::clone(&seat.pace), stream));
+        let ending = serve(&worker, &client).await;
+        close(&client, ending).await;
     });
-}
-
-/// Whom the connection connects.
-struct Ends {
-    pool: usize,
-    peer: SocketAddr,
-    local: SocketAddr,
 }
 
 /// A place among the worker's clients, given back when this is dropped.
@@ -56,22 +68,114 @@ impl Drop for Seat {
     }
 }
 
-/// Waits until the client asks, serves it for as long as it does, and so on to the end.
-async fn run(ends: &Ends, Seat { worker, pace }: &Seat, stream: TcpStream) {
-    let reset = Rc::default();
-    let mut stream = ClientStream::new(stream, Rc::clone(pace), Rc::clone(&reset));
-    let ending = loop {
-        if pace.phase() == Phase::Idle && rest(worker, pace, &mut stream).await.is_none() {
-            break Ending::Clean;
-        }
-        worker.clients.wake(pace);
-        let client = Client::new(ends.pool, ends.peer.ip(), ends.local, Rc::clone(pace), Rc::clone(&reset));
+/// Answers one request after the other.
+async fn serve(worker: &Rc<Worker>, client: &Rc<Client>) -> Ending {
+    poll_fn(|cx| {
+        client.pace.set_waker(cx.waker());
+        Poll::Ready(())
+    })
+    .await;
+    if worker.is_at(Stage::Finishing) {
+        client.pace.call(); // it may have been before there was anybody to hear it
+    }
+    loop {
+        let admitted = match next(worker, client).await {
+            Ok(admitted) => admitted,
+            Err(ending) => return ending,
+        };
         // On the heap, and only now: what rests has no space for what it might do.
-        let (back, ending) = Box::pin(serve(worker, client, stream)).await;
-        stream = back;
-        if let Some(ending) = ending {
-            break ending;
+        if let Some(ending) = Box::pin(respond(worker, client, admitted)).await {
+            return ending;
         }
+    }
+}
+
+/// Waits for a request, or for the end.
+async fn next(worker: &Rc<Worker>, client: &Rc<Client>) -> Result<Admitted, Ending> {
+    let pace = &client.pace;
+    loop {
+        let mut found = poll_fn(|cx| match poll_head(worker, client, cx) {
+            Poll::Pending if pace.take_call() => Poll::Ready(None),
+            found => found.map(Some),
+        })
+        .await;
+        if found.is_none() {
+            tokio::task::yield_now().await; // what is here already comes first
+            found = poll_fn(|cx| match poll_head(worker, client, cx) {
+                Poll::Pending => Poll::Ready(None),
+                Poll::Ready(found) => Poll::Ready(Some(found)),
+            })
+            .await;
+        }
+        let is_late = pace.is_over();
+        match found {
+            Some(found) => return found,
+            None if is_late && pace.phase() == Phase::Head => return Ok(forward::refuse(worker, client, &SLOW_HEAD)),
+            None if is_late || worker.is_at(Stage::Finishing) && pace.phase() == Phase::Idle => {
+                return Err(Ending::Clean);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Answers a request. None: another may follow.
+async fn respond(worker: &Rc<Worker>, client: &Rc<Client>, admitted: Admitted) -> Option<Ending> {
+    let terms = admitted.terms;
+    let reply = {
+        let mut answering = pin!(forward::answer(admitted));
+        let leaves = |cx: &mut Context<'_>| client.poll_leave(cx, &mut worker.scratch.borrow_mut());
+        poll_fn(|cx| match answering.as_mut().poll(cx) {
+            Poll::Pending => leaves(cx).map(|()| None),
+            answered @ Poll::Ready(_) => answered.map(Some),
+        })
+        .await
     };
-    close(&mut stream, ending, || worker.shared.pools[ends.pool].tells_reasons()).await;
+    let Some(reply) = reply else { return Some(Ending::Clean) };
+    let mut replying = Replying::begin(worker, client, reply, terms);
+    let sent = poll_fn(|cx| replying.poll(worker, client, cx)).await;
+    let after = replying.end(worker);
+    if let Err(ending) = sent {
+        return Some(ending);
+    }
+    let rest = client.take_rest();
+    match (after, rest) {
+        (After::Refused, _) | (After::Ends, Some(_)) => return Some(Ending::Unread),
+        (After::Ends, None) => return Some(Ending::Clean),
+        (After::Stays, Some(rest)) => {
+            if !pass_over(client, rest).await {
+                return Some(Ending::Unread);
+            }
+        }
+        (After::Stays, None) => {}
+    }
+    client.pace.rest();
+    None
+}
+
+/// Reads the rest of a body that nobody wants, if it is small and comes soon. Whether its end came.
+async fn pass_over(client: &Client, mut body: Inbound) -> bool {
+    if body.left().is_some_and(|left| left > MAX_PASSED_OVER) {
+        return false;
+    }
+    client.pace.pass_over();
+    body.feed(|| client.take_input());
+    let mut left = MAX_PASSED_OVER;
+    loop {
+        let piece = poll_fn(|cx| match body.poll_frame(cx, &mut client.reading()) {
+            Poll::Pending if client.pace.is_over() => Poll::Ready(None),
+            piece => piece.map(Some),
+        });
+        match piece.await {
+            Some(Ok(Some(frame))) => match left.checked_sub(frame.data_ref().map_or(0, |data| data.len() as u64)) {
+                Some(less) => left = less,
+                None => return false,
+            },
+            Some(Ok(None)) => {
+                client.leave_body(body);
+                return true;
+            }
+            Some(Err(_)) | None => return false,
+        }
+    }
 }

@@ -1,18 +1,19 @@
 //! A worker: one OS thread with its own runtime, listeners, turns and upstream connections.
 
 mod accept;
+mod client;
 mod clients;
 mod closing;
 mod connection;
+mod date;
+mod heads;
 mod listener;
 mod pace;
-mod resting;
+mod replying;
 mod room;
-mod serving;
-mod stream;
 
+pub(crate) use client::Client;
 pub(crate) use listener::bind;
-pub(crate) use pace::Pace;
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,6 +23,7 @@ use std::{
     sync::Arc,
 };
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::{
     net::TcpStream,
     runtime::{Builder, LocalOptions},
@@ -38,6 +40,7 @@ use crate::{
     waits::{TICK, Waits},
 };
 use clients::Clients;
+use date::Date;
 
 /// Clients, and idle upstream connections, are looked at every so many ticks; the limit of the latter is 4 s.
 const SWEEP_TICKS: u32 = 5;
@@ -73,7 +76,8 @@ pub(crate) struct Worker {
     pub(crate) waits: Waits,
     pub(crate) log: Log,
     clients: Clients,
-    /// For the first bytes of a client that was at rest.
+    date: Date,
+    /// For the first bytes of a request.
     scratch: RefCell<Box<[u8]>>,
     /// How far the process is with ending, for everybody on this thread.
     reached: Cell<Stage>,
@@ -146,6 +150,7 @@ impl Worker {
             waits: Waits::new(start),
             log: Log::new(lines, Arc::clone(&shared.access_log)),
             clients: Clients::default(),
+            date: Date::new(),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             reached: Cell::new(reached),
             stage,
@@ -182,6 +187,7 @@ impl Worker {
         let now = Instant::now(); // not when the tick was due: the thread may have been busy
         self.waits.tick(now);
         self.log.tick(now);
+        self.date.tick(Timestamp::now());
         self.help_out();
         for pool in &self.shared.pools {
             if let Some(view) = &*pool.view.load() {

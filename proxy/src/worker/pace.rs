@@ -4,7 +4,7 @@
 //! numbers; the worker looks at all connections with every tick, and wakes the one whose patience is over.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell},
     rc::Rc,
     task::Waker,
     time::Duration,
@@ -43,30 +43,17 @@ const fn seconds(seconds: u32) -> u32 {
     seconds * PER_SECOND
 }
 
-/// What the clients of a worker have in common.
+/// Ticks since the worker began.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Clock(Rc<Common>);
-
-#[derive(Debug, Default)]
-struct Common {
-    /// Ticks since the worker began.
-    now: Cell<u32>,
-    /// How many clients hold more than their socket.
-    awake: Cell<usize>,
-}
+pub(crate) struct Clock(Rc<Cell<u32>>);
 
 impl Clock {
     pub(super) fn set(&self, ticks: u32) {
-        self.0.now.set(ticks);
+        self.0.set(ticks);
     }
 
     fn now(&self) -> u32 {
-        self.0.now.get()
-    }
-
-    /// How many clients hold more than their socket.
-    pub(super) fn awake(&self) -> usize {
-        self.0.awake.get()
+        self.0.get()
     }
 }
 
@@ -100,32 +87,20 @@ pub(crate) struct Pace {
     limits: Cell<Limits>,
     deadline: Cell<u32>,
     is_over: Cell<bool>,
+    /// Whether a tick came since the request in hand began.
+    is_watched: Cell<bool>,
     /// Whether an answer waits for the client to take it.
     is_sending: Cell<bool>,
-    /// Whether more of the request in hand may come than was read.
-    is_unread: Cell<bool>,
-    /// Whether somebody still reads its body.
-    is_body_wanted: Cell<bool>,
-    /// Whether it was not read to its end: the parser alone knows how much of it is to come.
-    is_body_open: Cell<bool>,
-    /// Whether it is in the list of those who have a parser. Written by that list.
-    pub(super) is_listed: Cell<bool>,
     requests: Cell<u32>,
     /// When the first byte of a head came that is not complete yet.
     first_byte: Cell<Option<Instant>>,
     /// Bytes of the body in hand.
     received: Cell<u64>,
     retires: u32,
-    /// Whether the connection holds nothing but its socket.
-    is_lean: Cell<bool>,
-    /// Whether it is to rest as soon as it can.
-    must_rest: Cell<bool>,
     /// Whether the connection's task has something to look at, besides its socket.
     is_called: Cell<bool>,
     /// Of the connection's task, which stays the same.
-    waker: RefCell<Option<Waker>>,
-    /// Of whoever waits for the body.
-    body: RefCell<Option<Waker>>,
+    waker: OnceCell<Waker>,
 }
 
 impl Pace {
@@ -141,19 +116,13 @@ impl Pace {
             limits: Cell::new(Limits { idle: IDLE, stream: STREAM }),
             deadline: Cell::new(now + IDLE + 1),
             is_over: Cell::default(),
+            is_watched: Cell::default(),
             is_sending: Cell::default(),
-            is_unread: Cell::default(),
-            is_body_wanted: Cell::default(),
-            is_body_open: Cell::default(),
-            is_listed: Cell::default(),
             requests: Cell::default(),
             first_byte: Cell::default(),
             received: Cell::default(),
-            is_lean: Cell::new(true),
-            must_rest: Cell::default(),
             is_called: Cell::default(),
-            waker: RefCell::default(),
-            body: RefCell::default(),
+            waker: OnceCell::new(),
         }
     }
 
@@ -180,85 +149,33 @@ impl Pace {
         self.is_sending.get()
     }
 
-    /// Whether bytes of the client may be unread: closing at once would cost it the answer.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.is_unread.get() || self.phase() == Phase::Head
-    }
-
     /// Whether the connection served so many requests, or for so long, that another one should follow.
     pub(crate) fn is_worn(&self) -> bool {
         self.requests.get() >= MAX_REQUESTS || self.clock.now() >= self.retires
     }
 
-    /// Whether nothing is under way.
-    pub(super) fn is_resting(&self) -> bool {
-        self.phase() == Phase::Idle && !self.is_sending() && !self.is_body_wanted.get() && !self.is_body_open.get()
-    }
-
-    /// Whether that is so for a whole tick: then nobody who asks one thing after the other is about to ask. Or whether others
-    /// need the room.
-    pub(super) fn has_rested(&self) -> bool {
-        self.is_resting() && (self.must_rest.get() || self.deadline.get() < self.clock.now() + self.limits.get().idle)
-    }
-
-    /// Lets it rest as soon as it can.
-    pub(super) fn make_rest(&self) {
-        if !self.is_lean() {
-            self.must_rest.set(true);
-            self.call();
-        }
-    }
-
-    /// How many requests there were.
-    pub(super) fn requests(&self) -> u32 {
-        self.requests.get()
-    }
-
-    /// Whether the connection holds nothing but its socket.
-    pub(super) fn is_lean(&self) -> bool {
-        self.is_lean.get()
-    }
-
-    /// Whether the connection holds nothing but its socket, and need not be told to give anything up.
-    pub(super) fn set_lean(&self, lean: bool) {
-        let awake = &self.clock.0.awake;
-        match (self.is_lean.replace(lean), lean) {
-            (true, false) => awake.set(awake.get() + 1),
-            (false, true) => awake.set(awake.get() - 1),
-            _ => {}
-        }
-        self.must_rest.set(false);
-    }
-
-    /// Bytes came.
+    /// Bytes of a head came.
     pub(super) fn read(&self) {
         if self.phase() == Phase::Idle {
             self.first_byte.set(Some(Instant::now()));
             self.received.set(0); // also of one that never gets a head
-        }
-        match self.phase() {
-            // What it has to take first has its own time.
-            Phase::Idle if self.is_sending() => self.phase.set(Phase::Head),
-            Phase::Idle => self.enter(Phase::Head, HEAD),
-            Phase::Head => {}
-            Phase::Request => self.is_unread.set(true), // of the body, or of the next request
-            Phase::Answer => {
-                self.is_unread.set(true);
-                self.wait_for_answer();
-            }
+            self.enter(Phase::Head, HEAD);
         }
     }
 
     /// The head is complete.
-    pub(super) fn begin(&self, has_body: bool) {
-        self.is_unread.set(has_body);
-        self.is_body_wanted.set(has_body);
-        self.is_body_open.set(has_body);
+    pub(crate) fn begin(&self) {
         self.received.set(0);
         self.requests.set(self.requests.get() + 1);
         self.phase.set(Phase::Request);
         self.is_over.set(false);
-        self.wait_for_us();
+        self.is_watched.set(false);
+        self.deadline.set(NEVER); // it is our turn
+    }
+
+    /// Whether the request in hand takes so long that its client may have left.
+    pub(super) fn is_watched(&self) -> bool {
+        self.is_watched.get()
     }
 
     /// When the head in hand began, to whoever asks first; of one that came with the request before nobody knows.
@@ -277,50 +194,29 @@ impl Pace {
     }
 
     /// Somebody waits for the client's body.
-    pub(crate) fn await_body(&self, waker: &Waker) {
-        if self.phase() != Phase::Request {
-            return; // once an answer is on its way, its client may do as it likes
-        }
-        if self.deadline.get() == NEVER {
+    pub(crate) fn await_body(&self) {
+        // Once an answer is on its way, its client may do as it likes.
+        if self.phase() == Phase::Request && self.deadline.get() == NEVER {
             self.deadline.set(self.clock.now() + BODY + 1);
-        }
-        let mut body = self.body.borrow_mut();
-        if !body.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *body = Some(waker.clone());
         }
     }
 
     /// Something of the body came.
-    pub(crate) fn take_body(&self, is_last: bool) {
-        if self.phase() == Phase::Request {
-            self.wait_for_us();
-        }
-        if is_last {
-            self.is_unread.set(false);
-            self.is_body_open.set(false);
-        }
-    }
-
-    /// Nobody reads the body any more. What is left of it is for the parser to skip.
-    pub(crate) fn leave_body(&self) {
-        self.is_body_wanted.set(false);
-        if self.phase() == Phase::Idle && !self.is_sending() {
-            self.enter(Phase::Idle, self.limits.get().idle);
+    pub(crate) fn take_body(&self) {
+        self.is_over.set(false);
+        match self.phase() {
+            Phase::Request => self.deadline.set(NEVER),
+            Phase::Answer => self.wait_for_answer(),
+            Phase::Idle | Phase::Head => {}
         }
     }
 
     /// An answer begins.
     pub(super) fn answer(&self) {
         self.phase.set(Phase::Answer);
+        self.is_sending.set(false); // what could not be written before is told anew
         self.is_over.set(false);
         self.wait_for_answer();
-    }
-
-    /// It is our turn, unless the client still has to take the answer before.
-    fn wait_for_us(&self) {
-        if !self.is_sending() {
-            self.deadline.set(NEVER);
-        }
     }
 
     fn wait_for_answer(&self) {
@@ -329,16 +225,14 @@ impl Pace {
         }
     }
 
-    /// The answer has been written, at least to where the client's system takes it from.
-    pub(super) fn rest(&self) {
-        self.phase.set(Phase::Idle);
-        if !self.is_sending() {
-            self.wait_for_next();
-        }
+    /// The answer has been written; what is left of its request's body is to come.
+    pub(super) fn pass_over(&self) {
+        self.enter(Phase::Answer, REST);
     }
 
-    fn wait_for_next(&self) {
-        self.enter(Phase::Idle, if self.is_body_wanted.get() { REST } else { self.limits.get().idle });
+    /// The answer has been written, at least to where the client's system takes it from.
+    pub(super) fn rest(&self) {
+        self.enter(Phase::Idle, self.limits.get().idle);
     }
 
     /// The client's system takes nothing now.
@@ -350,16 +244,10 @@ impl Pace {
 
     /// The client's system took something.
     pub(super) fn sent(&self) {
-        let stalled = self.is_sending.replace(false);
-        match self.phase() {
-            Phase::Answer => self.wait_for_answer(),
-            Phase::Idle if stalled => self.wait_for_next(),
-            Phase::Head if stalled => self.enter(Phase::Head, HEAD),
-            Phase::Request if stalled => {
-                self.wait_for_us();
-                self.call(); // the parser may not have looked at the request while it could not write
-            }
-            _ => {}
+        self.is_sending.set(false);
+        self.is_over.set(false);
+        if self.phase() == Phase::Answer {
+            self.wait_for_answer();
         }
     }
 
@@ -371,7 +259,7 @@ impl Pace {
 
     /// The connection's task, to be woken when it is called.
     pub(super) fn set_waker(&self, waker: &Waker) {
-        *self.waker.borrow_mut() = Some(waker.clone());
+        let _ = self.waker.set(waker.clone()); // there is one task
     }
 
     /// Whether the connection's task was called since this was asked last. It is woken when it is.
@@ -385,18 +273,16 @@ impl Pace {
             self.deadline.set(NEVER);
             self.is_over.set(true);
             self.call();
-        } else if !self.is_lean.get() && self.has_rested() {
+        } else if matches!(self.phase(), Phase::Request | Phase::Answer) && !self.is_watched.replace(true) {
             self.call();
         }
     }
 
-    /// Wakes the connection to look at more than its socket, and whoever waits for its client's body.
+    /// Wakes the connection to look at more than its socket.
     pub(super) fn call(&self) {
         self.is_called.set(true);
-        for waker in [&self.waker, &self.body] {
-            if let Some(waker) = &*waker.borrow() {
-                waker.wake_by_ref();
-            }
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
         }
     }
 }
@@ -442,19 +328,19 @@ mod tests {
     fn an_endpoint_may_take_its_time_but_a_body_must_go_on() {
         let (clock, pace) = start();
         pace.read();
-        pace.begin(true);
+        pace.begin();
         clock.set(seconds(1000));
         pace.tick();
         assert!(!pace.is_over());
         for _ in 0..3 {
-            pace.await_body(Waker::noop());
+            pace.await_body();
             clock.set(clock.now() + seconds(50));
-            pace.await_body(Waker::noop());
+            pace.await_body();
             pace.tick();
             assert!(!pace.is_over());
-            pace.take_body(false);
+            pace.take_body();
         }
-        pace.await_body(Waker::noop());
+        pace.await_body();
         ends_after(&clock, &pace, 60);
     }
 
@@ -462,10 +348,10 @@ mod tests {
     fn once_the_answer_begins_the_body_may_stay_away_but_the_answer_must_be_taken() {
         let (clock, pace) = start();
         pace.read();
-        pace.begin(true);
-        pace.await_body(Waker::noop());
+        pace.begin();
+        pace.await_body();
         pace.answer();
-        pace.await_body(Waker::noop());
+        pace.await_body();
         clock.set(seconds(200));
         pace.tick();
         assert!(!pace.is_over());
@@ -481,9 +367,9 @@ mod tests {
     fn an_answer_ends_when_nothing_moves_for_five_minutes() {
         let (clock, pace) = start();
         pace.read();
-        pace.begin(false);
+        pace.begin();
         pace.answer();
-        for bytes in [Pace::sent, Pace::read] {
+        for bytes in [Pace::sent, Pace::take_body] {
             clock.set(clock.now() + seconds(299));
             pace.tick();
             assert!(!pace.is_over());
@@ -500,7 +386,7 @@ mod tests {
         ends_after(&clock, &pace, 30);
         let (clock, pace) = start();
         pace.read();
-        pace.begin(false);
+        pace.begin();
         pace.grant(granted);
         pace.answer();
         ends_after(&clock, &pace, 600);
@@ -510,41 +396,15 @@ mod tests {
     }
 
     #[test]
-    fn the_next_request_takes_no_deadline_from_an_answer_that_is_not_taken() {
-        let (clock, pace) = start();
-        let stalled = |pace: &Pace| {
-            pace.read();
-            pace.begin(false);
-            pace.answer();
-            pace.stall();
-            pace.rest();
-        };
-        stalled(&pace);
-        clock.set(seconds(55));
-        pace.read(); // half a head, behind the answer
-        pace.tick();
-        assert!(!pace.is_over(), "a slow reader is not a slow sender");
-        pace.sent();
-        ends_after(&clock, &pace, 10);
-
-        let (clock, pace) = start();
-        stalled(&pace);
-        pace.begin(false); // a whole one, which waits
-        pace.stall();
-        ends_after(&clock, &pace, 60);
-        assert!(pace.is_sending());
-    }
-
-    #[test]
     fn after_an_answer_the_client_is_idle_anew() {
         let (clock, pace) = start();
         pace.read();
-        pace.begin(false);
+        pace.begin();
         pace.answer();
         pace.stall();
-        pace.rest();
         clock.set(seconds(50));
         pace.sent();
+        pace.rest();
         ends_after(&clock, &pace, 75);
         assert_eq!(pace.phase(), Phase::Idle);
     }
@@ -553,40 +413,23 @@ mod tests {
     fn the_rest_of_a_request_that_was_answered_early_has_a_second() {
         let (clock, pace) = start();
         pace.read();
-        pace.begin(true);
+        pace.begin();
         pace.answer();
-        pace.rest();
+        pace.pass_over();
+        pace.read();
         ends_after(&clock, &pace, 1);
-        pace.begin(true);
-        pace.answer();
         pace.rest();
-        pace.leave_body();
         ends_after(&clock, &pace, 75);
-    }
-
-    #[test]
-    fn closing_waits_for_a_client_only_while_bytes_of_it_may_be_unread() {
-        let (_, pace) = start();
-        assert!(!pace.is_unread());
-        pace.read();
-        assert!(pace.is_unread(), "half a head");
-        pace.begin(true);
-        assert!(pace.is_unread(), "a body to come");
-        pace.take_body(true);
-        assert!(!pace.is_unread());
-        pace.answer();
-        pace.read();
-        assert!(pace.is_unread(), "the next request");
     }
 
     #[test]
     fn a_connection_wears_out_by_requests_and_by_age() {
         let (clock, pace) = start();
         for _ in 0..9_999 {
-            pace.begin(false);
+            pace.begin();
         }
         assert!(!pace.is_worn());
-        pace.begin(false);
+        pace.begin();
         assert!(pace.is_worn());
         let ages = [0, 999].map(|spread| Pace::new(clock.clone(), spread));
         for (seconds_old, worn) in

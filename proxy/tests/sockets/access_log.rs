@@ -199,6 +199,28 @@ async fn the_last_lines_are_written_before_the_end() {
 }
 
 #[tokio::test]
+async fn no_password_of_a_refused_request_is_logged() {
+    let server = xserver("s").await;
+    let proxy = Proxy::start(&Pool { extra: ALL, ..Pool::of(&[server.addr()]) }).await;
+    let refused = [
+        "CONNECT user:secret@evil:443 HTTP/1.1\r\nHost: a",
+        "GET user:secret@evil HTTP/1.1\r\nHost: a",
+        "GET http:/user:secret@evil/ HTTP/1.1\r\nHost: a",
+        "GET http://user:secret@evil/ HTTP/1.1\r\nHost: a",
+        "GET http://user:secret#w@evil/ HTTP/1.1\r\nHost: a",
+        "GET http://user:secret/w@evil/ HTTP/1.1\r\nHost: a",
+        "GET /#secret HTTP/1.1\r\nHost: a",
+        "GET / HTTP/1.1\r\nHost: user:secret@evil",
+    ];
+    for request in refused {
+        assert!([400, 405].contains(&status(&proxy.ask(&format!("{request}\r\n\r\n")).await.0)), "{request}");
+    }
+    for line in proxy.access_log(refused.len()).await {
+        assert!(!line.to_string().contains("secret"), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_nobody_reads_holds_up_no_request_and_not_the_end() {
     let server = xserver("s").await;
     let folder = tempfile::tempdir().unwrap();

@@ -107,3 +107,34 @@ async fn an_answer_to_grpc_may_begin_late() {
         assert_eq!(status(&proxy.ask(&request).await.0), expected, "{kind}");
     }
 }
+
+#[tokio::test]
+async fn who_takes_an_answer_by_sips_is_ended_with_the_requests_time() {
+    let block = "x".repeat(1 << 20);
+    let endpoint = Endpoint::start(move |mut accepted| {
+        let block = block.clone();
+        async move {
+            accepted.request().await;
+            accepted.conn.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n").await;
+            while accepted.conn.try_send(block.as_bytes()).await.is_ok() {}
+        }
+    })
+    .await;
+    let proxy = limited(&endpoint, "5s, request: 2s").await;
+    let mut client = proxy.connect().await;
+    let since = Instant::now();
+    client.send(GET).await;
+    assert_eq!(status(&client.head().await.unwrap()), 200);
+    let mut sips = tokio::time::interval(Duration::from_millis(100));
+    while client.try_exactly(1).await.is_some() {
+        sips.tick().await;
+        if proxy.failures("SI").await == 1 {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(10), "it goes on for ever");
+    }
+    assert!(since.elapsed() >= Duration::from_millis(1_990), "{:?}", since.elapsed());
+    proxy.reaches("evenkeel_failed_requests_total", &[r#"reason="SI""#, r#"side="client""#], 1).await;
+    assert!(client.rest().await.is_err(), "never a clean end");
+    proxy.settles().await;
+}

@@ -105,6 +105,40 @@ async fn an_early_answer_reaches_a_client_that_still_sends() {
 }
 
 #[tokio::test]
+async fn after_an_early_answer_a_small_rest_of_the_body_is_passed_over_and_the_connection_goes_on() {
+    let endpoint = Endpoint::start(|mut accepted| async move {
+        while accepted.conn.try_head().await.is_some() {
+            accepted.conn.send(OK).await; // whatever is to follow
+        }
+    })
+    .await;
+    let proxy = Proxy::start(&Pool::of(&[endpoint.addr])).await;
+    for (framing, first, rest) in [
+        ("Content-Length: 6", "abc", "def".to_owned()),
+        ("Content-Length: 60006", "abc", format!("def{}", "x".repeat(60_000))),
+        ("Transfer-Encoding: chunked", "3\r\nabc\r\n", "3\r\ndef\r\n0\r\nX-A: 1\r\n\r\n".to_owned()),
+    ] {
+        let mut client = proxy.connect().await;
+        client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n{first}")).await;
+        assert_eq!(status(&client.answer().await.0), 200);
+        client.send(format!("{rest}{GET}")).await;
+        assert_eq!(status(&client.answer().await.0), 200, "{framing}: the next request");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_word_and_gets_the_answer_instead_is_told_that_this_is_the_end() {
+    let (_endpoint, proxy) = hasty().await;
+    let mut client = proxy.connect().await;
+    // Nobody told it to go on: whether what follows is the body or a request, only it knows.
+    client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n").await;
+    let (head, _) = client.answer().await;
+    assert_eq!((status(&head), field(&head, "connection")), (200, Some("close")));
+    client.send(GET).await;
+    assert!(client.rest().await.unwrap_or_default().is_empty(), "nothing behind it is answered");
+}
+
+#[tokio::test]
 async fn a_client_that_goes_on_sending_after_an_early_answer_is_cut_off() {
     let (_endpoint, proxy) = hasty().await;
     let mut client = proxy.connect().await;
@@ -164,12 +198,13 @@ async fn what_cannot_even_be_read_is_counted() {
         ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
         ("G@T\x01 / HTTP/1.1\r\n\r\n", 400),
         (&long, 431),
-        (&target, 431),
+        (&target, 414),
         (preface, 400),
     ] {
         let mut client = recorder.proxy.connect().await;
         let _ = client.try_send(bad.as_bytes()).await; // it may be refused before it is all here
-        assert_eq!(status(&client.head().await.unwrap()), expected, "{bad:.40}");
+        let head = client.head().await.unwrap();
+        assert_eq!((status(&head), field(&head, "evenkeel-reason")), (expected, Some("DPE")), "{bad:.40}");
         count += 1;
         recorder.proxy.reaches("evenkeel_failed_requests_total", &["reason=\"DPE\""], count).await;
     }

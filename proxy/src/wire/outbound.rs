@@ -1,4 +1,4 @@
-//! A request on its way to an endpoint: head and first bytes of the body in one write, the rest as it comes.
+//! A message on its way: head and first bytes of the body in one write, the rest as it comes.
 
 use std::{
     io::{self, IoSlice},
@@ -8,11 +8,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
-use tokio::{io::AsyncWrite as _, net::TcpStream};
+use tokio::io::AsyncWrite;
 
 use crate::codec::{CRLF, ChunkSize, Framing, LAST_CHUNK, last_chunk};
 
-/// A request: its head as bytes, which are sent again as they are if an attempt is repeated, and its body.
+/// A message: its head as bytes, which are sent again as they are if an attempt is repeated, and its body.
 #[derive(Debug)]
 pub(crate) struct Outbound<B> {
     head: Vec<u8>,
@@ -68,12 +68,12 @@ impl Kept {
     }
 }
 
-/// Why a request did not come to its end.
+/// Why a message did not come to its end.
 #[derive(Debug)]
 pub(crate) enum SendError<E> {
     /// The connection broke.
     Socket(io::Error),
-    /// The client's body did.
+    /// Its body did.
     Body(E),
 }
 
@@ -86,7 +86,7 @@ impl Loaded {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Outbound<B> {
-    /// A request of these bytes; a body that is over already is none.
+    /// A message of these bytes; a body that is over already is none.
     pub(crate) fn new(head: Vec<u8>, framing: Framing, body: Option<B>) -> Self {
         let is_open = body.is_some();
         Self { head, body, is_open, kept: None, framing, loaded: Loaded::NOTHING, sent: 0, head_sent: false }
@@ -134,16 +134,21 @@ impl<B: Body<Data = Bytes> + Unpin> Outbound<B> {
         }
     }
 
+    /// What is left of its body, if that is not over.
+    pub(crate) fn body(&mut self) -> Option<&mut B> {
+        self.body.as_mut()
+    }
+
     /// The head's buffer, when no further attempt follows.
     pub(crate) fn take_head(&mut self) -> Vec<u8> {
         if self.head_sent { std::mem::take(&mut self.head) } else { Vec::new() }
     }
 
     /// Sends on.
-    pub(super) fn poll_send(
+    pub(crate) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut TcpStream,
+        stream: &mut (impl AsyncWrite + Unpin),
     ) -> Poll<Result<(), SendError<B::Error>>> {
         loop {
             // Before anything is written: the first bytes of a body that is here already go with the head.
@@ -216,7 +221,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outbound<B> {
     }
 
     /// Writes the head, if it is not sent, and what is loaded.
-    fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut TcpStream) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, stream: &mut (impl AsyncWrite + Unpin)) -> Poll<io::Result<()>> {
         let head = if self.head_sent { &[][..] } else { &self.head[..] };
         while self.sent < head.len() + self.loaded.len() {
             let written = if self.loaded.len() == 0 {
@@ -245,7 +250,7 @@ mod tests {
     use http_body::Frame;
     use tokio::{
         io::AsyncReadExt as _,
-        net::{TcpListener, TcpSocket},
+        net::{TcpListener, TcpSocket, TcpStream},
     };
 
     use super::*;
