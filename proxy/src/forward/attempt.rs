@@ -69,7 +69,7 @@ async fn open(exchange: &Exchange, address: SocketAddr, limit: Duration) -> Resu
         };
         tracing::debug!(%error, "attempt failed");
         match error.reason() {
-            Reason::ProxyExhausted if calls < MAX_CALLS && worker.make_room(limit).await => calls += 1,
+            _ if error.lacks_descriptor() && calls < MAX_CALLS && worker.make_room(limit).await => calls += 1,
             reason @ Reason::ProxyExhausted => return Err(Failure::Final(reason)),
             reason => {
                 if reason == Reason::ConnectTimeout {

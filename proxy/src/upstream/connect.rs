@@ -40,6 +40,13 @@ impl ConnectError {
         }
     }
 
+    /// Whether a descriptor was lacking, which idle connections may give back. A port they do not: after its end a connection
+    /// holds it for a minute.
+    pub(crate) fn lacks_descriptor(&self) -> bool {
+        let Self::Exhausted { error, .. } = self else { return false };
+        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    }
+
     fn of(address: SocketAddr, error: io::Error) -> Self {
         let ours = [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM];
         match Errno::from_io_error(&error) {
@@ -75,6 +82,8 @@ mod tests {
         let reason = |errno: Errno| ConnectError::of(([127, 0, 0, 1], 1).into(), errno.into()).reason();
         for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {
             assert_eq!(reason(errno), Reason::ProxyExhausted, "{errno}");
+            let error = ConnectError::of(([127, 0, 0, 1], 1).into(), errno.into());
+            assert_eq!(error.lacks_descriptor(), [Errno::MFILE, Errno::NFILE].contains(&errno), "{errno}");
         }
         for errno in [Errno::CONNREFUSED, Errno::CONNRESET, Errno::HOSTUNREACH, Errno::NETUNREACH, Errno::PERM] {
             assert_eq!(reason(errno), Reason::ConnectFailed, "{errno}");

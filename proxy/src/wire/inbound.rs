@@ -129,8 +129,9 @@ impl Inbound {
         let wanted = left.unwrap_or(self.next_read).min(most);
         self.buffer.reserve(wanted);
         let Poll::Ready(read) = poll_read_buf(Pin::new(stream), cx, &mut self.buffer) else {
-            if self.is_wary && self.buffer.capacity() > LEAST_READ_BYTES {
-                self.buffer = BytesMut::new(); // the next piece may be long in coming
+            if self.is_wary {
+                // The next piece may be long in coming, and small.
+                (self.buffer, self.next_read) = (BytesMut::new(), LEAST_READ_BYTES);
             }
             return Poll::Pending;
         };

@@ -203,6 +203,9 @@ impl Pace {
 
     /// Something of the body came.
     pub(crate) fn take_body(&self) {
+        if self.is_sending() {
+            return; // what it does not take has its own time
+        }
         self.is_over.set(false);
         match self.phase() {
             Phase::Request => self.deadline.set(NEVER),
@@ -361,6 +364,20 @@ mod tests {
         pace.stall();
         ends_after(&clock, &pace, 60);
         assert!(pace.is_sending());
+    }
+
+    #[test]
+    fn who_takes_no_answer_gains_no_time_by_sending() {
+        let (clock, pace) = start();
+        pace.read();
+        pace.begin();
+        pace.answer();
+        pace.stall();
+        clock.set(seconds(61));
+        pace.take_body();
+        pace.tick();
+        pace.take_body();
+        assert!(pace.is_over() && pace.is_sending());
     }
 
     #[test]
