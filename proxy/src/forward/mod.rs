@@ -51,12 +51,8 @@ pub(crate) struct Terms {
 
 /// Looks at a request. Not part of the future that answers it, which would have space for what came, all its life.
 pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, head: &RequestHead<'_>) -> Admitted {
-    let mut exchange = Exchange::new(worker, client);
-    let view = exchange.pool.view.load_full();
+    let (mut exchange, view) = open(worker, client);
     let id = worker.random();
-    if let Some(view) = &view {
-        exchange.begin_line(&view.plan.access_log);
-    }
     exchange.note_request(head, id);
     mishap::may_happen(|| head.target.as_bytes());
     let none = Rules::default();
@@ -91,17 +87,23 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, head: &RequestHead
     Admitted { terms, way: Way::Forward(exchange, view, outgoing) }
 }
 
+/// Opens a request's account, and tells what is in force.
+fn open(worker: &Rc<Worker>, client: &Rc<Client>) -> (Box<Exchange>, Option<Arc<View>>) {
+    let mut exchange = Exchange::new(worker, client);
+    let view = exchange.pool.view.load_full();
+    if let Some(view) = &view {
+        exchange.begin_line(&view.plan.access_log);
+    }
+    (exchange, view)
+}
+
 fn answered(terms: Terms, reply: Reply) -> Admitted {
     Admitted { terms, way: Way::Answered(Box::new(reply)) }
 }
 
 /// Answers what is not even a request, or not in time.
 pub(crate) fn refuse(worker: &Rc<Worker>, client: &Rc<Client>, refusal: &Refusal) -> Admitted {
-    let mut exchange = Exchange::new(worker, client);
-    let view = exchange.pool.view.load_full();
-    if let Some(view) = &view {
-        exchange.begin_line(&view.plan.access_log);
-    }
+    let (exchange, view) = open(worker, client);
     let none = Rules::default();
     let rules = view.as_ref().map_or(&none, |view| &view.plan.rules);
     client.pace.begin();

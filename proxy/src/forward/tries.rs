@@ -45,10 +45,10 @@ pub(super) async fn forward(mut exchange: Box<Exchange>, first: &View, mut outgo
         let next = tries.history.decide(failure, outgoing.can_repeat(), &view.plan.retry);
         if next == Next::OtherEndpoint {
             tries.tried.push(Arc::clone(&picked.endpoint));
+            // The endpoints of the table that the request began with may be gone since.
+            newer = exchange.pool.view.load_full().or(newer);
         }
-        // The endpoints of the table that the request began with may be gone since.
-        let present = exchange.pool.view.load_full().filter(|_| next == Next::OtherEndpoint);
-        let view = present.as_deref().unwrap_or(view);
+        let view = newer.as_deref().unwrap_or(first);
         let pause = tries.pause(failure, view);
         let end = match next {
             Next::GiveUp => Some(End::Failure),

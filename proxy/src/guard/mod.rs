@@ -11,6 +11,7 @@
 
 mod authority;
 mod forwarded;
+mod found;
 mod framing;
 mod head;
 mod name;

@@ -31,6 +31,27 @@ pub(super) enum After {
     Refused,
 }
 
+impl After {
+    fn of(stays: bool, refuses: bool) -> Self {
+        match (stays, refuses) {
+            (true, _) => Self::Stays,
+            (false, true) => Self::Refused,
+            (false, false) => Self::Ends,
+        }
+    }
+}
+
+/// Says in a head what becomes of the connection, and where the body ends.
+fn end_head(written: &mut Vec<u8>, stays: bool, version: Version, framing: Framing) {
+    match (stays, version) {
+        (false, _) => written.extend_from_slice(b"connection: close\r\n"),
+        (true, Version::Old) => written.extend_from_slice(b"connection: keep-alive\r\n"),
+        (true, Version::Current) => {}
+    }
+    codec::framing(written, framing);
+    written.extend_from_slice(codec::CRLF);
+}
+
 impl Replying {
     /// Completes the head.
     pub(super) fn begin(worker: &Worker, client: &Client, reply: Reply, terms: Terms) -> Self {
@@ -51,13 +72,7 @@ impl Replying {
         if !has_date {
             worker.date.write(&mut written);
         }
-        match (stays, terms.version) {
-            (false, _) => written.extend_from_slice(b"connection: close\r\n"),
-            (true, Version::Old) => written.extend_from_slice(b"connection: keep-alive\r\n"),
-            (true, Version::Current) => {}
-        }
-        codec::framing(&mut written, framing);
-        written.extend_from_slice(codec::CRLF);
+        end_head(&mut written, stays, terms.version, framing);
         if client.is_cut_off() {
             client.reset();
         }
@@ -66,12 +81,7 @@ impl Replying {
         }
         let has_body = terms.asked != Asked::Head && !matches!(framing, Framing::None | Framing::Length(0));
         let outbound = Outbound::new(written, framing, has_body.then_some(body));
-        let after = match (stays, closes) {
-            (true, _) => After::Stays,
-            (false, true) => After::Refused,
-            (false, false) => After::Ends,
-        };
-        Self { outbound, framing, after }
+        Self { outbound, framing, after: After::of(stays, closes) }
     }
 
     /// Sends on. An error: how the connection ends.
