@@ -75,6 +75,13 @@ impl Permit {
         Self(endpoint)
     }
 
+    /// Takes a place again where an earlier pick of the same request led: that is counted already.
+    #[must_use]
+    pub fn take_again(endpoint: Arc<EndpointState>) -> Self {
+        endpoint.picks.fetch_add(1, Relaxed);
+        Self(endpoint)
+    }
+
     /// Where the place is.
     #[must_use]
     pub fn endpoint(&self) -> &EndpointState {

@@ -40,7 +40,7 @@ pub(super) async fn attempt(
     if outgoing.is_first() {
         exchange.count_request();
     }
-    if outgoing.has_large_body() && connection.bear_pauses().is_err() {
+    if connection.bear_pauses(outgoing.has_large_body()).is_err() {
         tracing::debug!(%address, "the connection is dead already"); // which sending will tell
     }
     let plan = &view.plan;

@@ -79,13 +79,14 @@ impl Exchange {
         let picked = self.worker.pick(self.pool.index, view, tried)?;
         self.permit = Some(Permit::take(Arc::clone(&picked.endpoint)));
         self.attempts = self.attempts.max(1);
+        self.attempt = Instant::now(); // the request may have been long in coming
         self.backend = Some(Arc::clone(&picked.backend));
         Ok(picked)
     }
 
     /// Takes a place again where an earlier attempt was answered.
     pub(super) fn return_to(&mut self, picked: &Picked) {
-        self.permit = Some(Permit::take(Arc::clone(&picked.endpoint)));
+        self.permit = Some(Permit::take_again(Arc::clone(&picked.endpoint)));
         self.backend = Some(Arc::clone(&picked.backend));
     }
 

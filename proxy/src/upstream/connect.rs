@@ -13,7 +13,7 @@ use super::Connection;
 use crate::balance::Reason;
 
 /// Unacknowledged for so long, a connection is dead: the peer's node is gone without a word.
-const USER_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const USER_TIMEOUT: Duration = Duration::from_secs(10);
 /// An idle peer is asked after 30 s, then every 10 s, three times.
 const KEEPALIVE: TcpKeepalive =
     TcpKeepalive::new().with_time(Duration::from_secs(30)).with_interval(Duration::from_secs(10)).with_retries(3);

@@ -12,6 +12,7 @@ use http_body::{Body, Frame};
 use socket2::SockRef;
 use tokio::{net::TcpStream, time::Instant};
 
+use super::connect::USER_TIMEOUT;
 use crate::{
     shared::UpstreamGuard,
     wire::{Inbound, Outbound, ReadError, SendError},
@@ -51,10 +52,11 @@ impl Connection {
         self
     }
 
-    /// Lets the endpoint pause while it reads, from now on.
-    pub(crate) fn bear_pauses(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.patient, true) {
-            SockRef::from(&self.stream).set_tcp_user_timeout(Some(PAUSE_LIMIT))?;
+    /// Lets the endpoint pause while it reads, or no longer: for one request.
+    pub(crate) fn bear_pauses(&mut self, patient: bool) -> io::Result<()> {
+        if std::mem::replace(&mut self.patient, patient) != patient {
+            let limit = if patient { PAUSE_LIMIT } else { USER_TIMEOUT };
+            SockRef::from(&self.stream).set_tcp_user_timeout(Some(limit))?;
         }
         Ok(())
     }
