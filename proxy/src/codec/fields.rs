@@ -1,5 +1,7 @@
 //! Which fields belong to one connection only (RFC 9110 §7.6.1), told by length first: most names cost one comparison.
 
+use super::request::Version;
+
 /// What becomes of a field of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -47,6 +49,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Whether the connection may take another message: in HTTP/1.1 unless it says otherwise, in HTTP/1.0 if it says so
+    /// (RFC 9112 §9.3).
+    pub(crate) fn allow_more(self, version: Version) -> bool {
+        !self.close && (version == Version::Current || self.keep_alive)
+    }
+
     /// Takes a line in.
     pub(crate) fn add(&mut self, value: &[u8]) {
         for option in members(value) {

@@ -13,6 +13,13 @@ pub(crate) enum Framing {
     Close,
 }
 
+impl Framing {
+    /// Whether there is a body that is not empty, or may be.
+    pub(crate) fn has_body(self) -> bool {
+        !matches!(self, Self::None | Self::Length(0))
+    }
+}
+
 /// Why it is unclear where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FramingError {
@@ -28,16 +35,16 @@ pub(crate) enum FramingError {
 
 /// What the fields of a head say of its body, gathered line by line.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Declared {
+pub(crate) struct Declared {
     /// What `Content-Length` says.
-    pub(super) length: Option<u64>,
+    pub(crate) length: Option<u64>,
     /// Whether `Transfer-Encoding: chunked` is there.
-    pub(super) chunked: bool,
+    pub(crate) chunked: bool,
 }
 
 impl Declared {
     /// Takes a `Content-Length` line in. Returns whether it is the first: of several that agree, one is kept.
-    pub(super) fn add_length(&mut self, value: &[u8]) -> Result<bool, FramingError> {
+    pub(crate) fn add_length(&mut self, value: &[u8]) -> Result<bool, FramingError> {
         let length = digits(value).ok_or(FramingError::Length)?;
         match self.length.replace(length) {
             Some(before) if before != length => Err(FramingError::TwoLengths),

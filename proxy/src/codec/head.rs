@@ -11,7 +11,6 @@ use super::{
     request::{Field, Version},
     write,
 };
-use crate::digits::Decimal;
 
 /// The largest head of a response. nginx takes 4–8 KiB by default; Envoy 60 KiB.
 pub(crate) const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -72,6 +71,12 @@ pub(crate) fn may_be_whole(bytes: &[u8], scanned: usize) -> bool {
     let from = scanned.saturating_sub(2);
     let mut ends = bytes[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| from + at);
     ends.any(|at| matches!(bytes[..at], [.., b'\n'] | [.., b'\n', b'\r']))
+}
+
+/// Whether to parse a head of which `scanned` bytes were parsed before: at first, since what is none is told at once; when it
+/// may be whole; and when no more is read of it.
+pub(crate) fn is_worth_a_look(bytes: &[u8], scanned: usize, most: usize) -> bool {
+    scanned == 0 || bytes.len() >= most || may_be_whole(bytes, scanned)
 }
 
 /// Parses a head and tells where it ends. None: it is not all there yet. Writes its status line and what of its fields passes
@@ -144,8 +149,7 @@ impl<'a> Gathered<'a> {
             (false, Some(length)) => Framing::Length(length),
             (false, None) => Framing::Close,
         };
-        let asked_to_stay = !self.options.close && (version == Version::Current || self.options.keep_alive);
-        let persistent = asked_to_stay && framing != Framing::Close && !self.declared.is_twofold();
+        let persistent = self.options.allow_more(version) && framing != Framing::Close && !self.declared.is_twofold();
         Ok(ResponseHead { status, framing, persistent, idle_hint: self.idle_hint, has_date: false })
     }
 
@@ -179,7 +183,7 @@ impl<'a> Gathered<'a> {
             && !never
             && !self.declared.chunked
         {
-            write::field(out, b"content-length", Decimal::new(length).digits());
+            write::framing(out, Framing::Length(length));
         }
         has_date
     }

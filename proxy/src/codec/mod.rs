@@ -17,8 +17,10 @@ mod tests;
 
 pub(crate) use body::{BodyDecoder, BodyError, Piece};
 pub(crate) use fields::{Options, members, named};
-pub(crate) use framing::{Framing, digits};
-pub(crate) use head::{Asked, HeadError, MAX_HEAD_BYTES, ResponseHead, may_be_whole, parse_response};
+pub(crate) use framing::{Declared, Framing, digits};
+#[cfg(any(test, fuzzing))]
+pub(crate) use head::may_be_whole;
+pub(crate) use head::{Asked, HeadError, MAX_HEAD_BYTES, ResponseHead, is_worth_a_look, parse_response};
 pub(crate) use request::{
     Field, LINE_EXTRA, MAX_LINE_BYTES, MAX_REQUEST_FIELDS, MAX_REQUEST_HEAD_BYTES, MAX_TARGET_BYTES, RequestError,
     RequestHead, Version, parse_request,

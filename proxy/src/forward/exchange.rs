@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{Fault, Reply, answer};
 use crate::{
     balance::{AccessLog, BackendState, BudgetRules, NoPick, Outcome, Permit, Picked, Reason, View},
-    codec::{Framing, RequestHead},
+    codec::{Asked, Framing, RequestHead},
     guard::{LineRules, Refusal},
     report::{End, Ended, Record},
     shared::Pool,
@@ -66,8 +66,8 @@ impl Exchange {
     }
 
     /// Notes what is to be told of the head. `id`: the name that the request gets, if it has none.
-    pub(super) fn note_request(&mut self, head: &RequestHead<'_>, id: u128) {
-        self.is_head = head.method == "HEAD";
+    pub(super) fn note_request(&mut self, head: &RequestHead<'_>, asked: Asked, id: u128) {
+        self.is_head = asked == Asked::Head;
         if let Some(record) = &mut self.record {
             record.note_head(head, id);
         }
@@ -79,7 +79,6 @@ impl Exchange {
         let picked = self.worker.pick(self.pool.index, view, tried)?;
         self.permit = Some(Permit::take(Arc::clone(&picked.endpoint)));
         self.attempts = self.attempts.max(1);
-        self.attempt = Instant::now(); // the request may have been long in coming
         self.backend = Some(Arc::clone(&picked.backend));
         Ok(picked)
     }
@@ -108,10 +107,14 @@ impl Exchange {
         let allowed = self.pool.budget.take_retry(thread, self.worker.second(), rules);
         if allowed {
             self.pool.retries.add(thread, reason.index());
-            self.attempt = Instant::now();
             self.attempts += 1;
         }
         allowed
+    }
+
+    /// Notes that an attempt begins: the request may have been long in coming, and a pause may have been before.
+    pub(super) fn begin_attempt(&mut self) {
+        self.attempt = Instant::now();
     }
 
     /// Notes that the head of an answer is there.

@@ -18,7 +18,7 @@ use std::{rc::Rc, sync::Arc};
 
 use crate::{
     balance::{Outcome, Reason, View},
-    codec::{Asked, Framing, RequestHead, Version},
+    codec::{Asked, RequestHead, Version},
     guard::{self, Context, Passage, Refusal, Rules},
     mishap,
     worker::{Client, Worker},
@@ -53,13 +53,13 @@ pub(crate) struct Terms {
 pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, head: &RequestHead<'_>) -> Admitted {
     let (mut exchange, view) = open(worker, client);
     let id = worker.random();
-    exchange.note_request(head, id);
+    let mut terms = Terms { asked: Asked::by(head.method), version: head.version, is_persistent: false };
+    exchange.note_request(head, terms.asked, id);
     mishap::may_happen(|| head.target.as_bytes());
     let none = Rules::default();
     let rules = view.as_ref().map_or(&none, |view| &view.plan.rules);
     let mut written = worker.buffers.take_written();
     let checked = guard::check(head, &Context { origin: &client.origin, rules, id }, &mut written);
-    let mut terms = Terms { asked: Asked::by(head.method), version: head.version, is_persistent: false };
     let passed = match checked {
         Ok(passed) => passed,
         Err(refusal) => {
@@ -68,11 +68,10 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, head: &RequestHead
             return answered(terms, exchange.refuse(&rules.response, &refusal));
         }
     };
-    let has_body = !matches!(passed.framing, Framing::None | Framing::Length(0));
     terms.is_persistent = passed.is_persistent;
     client.pace.begin();
     let max_body = rules.max_body;
-    let body = has_body.then(|| ClientBody::new(Rc::clone(client), &passed, max_body));
+    let body = passed.framing.has_body().then(|| ClientBody::new(Rc::clone(client), &passed, max_body));
     if passed.passage == Passage::Here {
         exchange.end(Outcome::answered(200));
         return answered(terms, answer::empty(&rules.response));
@@ -83,7 +82,7 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, head: &RequestHead
     };
     exchange.count_dropped_fields(passed.dropped);
     client.pace.grant(view.plan.client_limits);
-    let outgoing = Outgoing::new(head.method, &passed, written, body);
+    let outgoing = Outgoing::new(head.method, terms.asked, &passed, written, body);
     Admitted { terms, way: Way::Forward(exchange, view, outgoing) }
 }
 

@@ -59,7 +59,13 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// `written` is its head, to its end; `body` that of the head, if it has one that is not empty.
-    pub(super) fn new(method: &str, passed: &Passed, written: Vec<u8>, body: Option<ClientBody>) -> Box<Self> {
+    pub(super) fn new(
+        method: &str,
+        asked: Asked,
+        passed: &Passed,
+        written: Vec<u8>,
+        body: Option<ClientBody>,
+    ) -> Box<Self> {
         let framing = passed.framing;
         let repeat = Repeat::of(method, body.is_some(), framing);
         let mut outbound = Outbound::new(written, framing, body);
@@ -67,7 +73,7 @@ impl Outgoing {
             outbound.keep_body();
         }
         Box::new(Self {
-            asked: Asked::by(method),
+            asked,
             repeat,
             is_grpc: passed.is_grpc,
             has_large_body: match framing {

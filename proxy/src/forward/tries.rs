@@ -30,6 +30,7 @@ pub(super) async fn forward(mut exchange: Box<Exchange>, first: &View, mut outgo
     };
     loop {
         let view = newer.as_deref().unwrap_or(first);
+        exchange.begin_attempt();
         let failure = match tries.attempt(&exchange, view, rules, &picked, &mut outgoing).await {
             Ok(answer) if outgoing.can_repeat() && is_listed(view, &answer) => {
                 tries.hold(

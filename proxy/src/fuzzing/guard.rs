@@ -15,7 +15,7 @@ use super::{
     reader::{self, Message},
 };
 use crate::{
-    codec::{CRLF, ChunkSize, Framing, last_chunk, may_be_whole, parse_request},
+    codec::{CRLF, ChunkSize, Framing, MAX_REQUEST_HEAD_BYTES, is_worth_a_look, last_chunk, parse_request},
     guard::{Context, FieldRules, LineRules, Origin, Passage, Passed, Refusal, Rules, check, strip_trailers},
 };
 
@@ -194,7 +194,7 @@ fn head(input: &[u8], step: usize, context: &Context<'_>) -> Option<(Checked, Ve
             let target = head.target.to_owned();
             check(head, context, &mut out).map(|passed| (head.method.to_owned(), target, passed))
         });
-        let is_looked_at = scanned == 0 || here >= 32 << 10 || may_be_whole(bytes, scanned);
+        let is_looked_at = is_worth_a_look(bytes, scanned, MAX_REQUEST_HEAD_BYTES);
         match looked {
             Ok(Some((checked, end))) => {
                 assert!(is_looked_at, "a whole head would wait for more");

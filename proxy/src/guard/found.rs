@@ -1,14 +1,13 @@
 //! One look at each field: what it means is noted, and then it is written or not by that alone.
 
 use super::{
-    Context, Refusal, forwarded,
-    framing::Declared,
+    Context, Refusal, forwarded, framing,
     name::{Meaning, meaning},
     refusal::{CONNECTION, FIELD_COUNT, HOPS, HOST, LINE_LENGTH},
     target::Target,
 };
 use crate::{
-    codec::{self, Field, LINE_EXTRA, MAX_LINE_BYTES, MAX_REQUEST_FIELDS, Options, RequestHead, named},
+    codec::{self, Declared, Field, LINE_EXTRA, MAX_LINE_BYTES, MAX_REQUEST_FIELDS, Options, RequestHead, named},
     digits::Decimal,
 };
 
@@ -61,8 +60,8 @@ impl<'a> Found<'a> {
         match meaning {
             // RFC 9112 §3.2: exactly one.
             Meaning::Host => return if self.host.replace(value).is_some() { Err(HOST) } else { Ok(()) },
-            Meaning::Length => self.declared.add_length(value)?,
-            Meaning::Coding => self.declared.add_coding(value)?,
+            Meaning::Length => framing::add_length(&mut self.declared, value)?,
+            Meaning::Coding => framing::add_coding(&mut self.declared, value)?,
             Meaning::Connection => self.options.add(value),
             // Of `TE` only `trailers` means anything beyond this connection.
             Meaning::Te => {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{
     Origin, Refusal, Rules, authority,
     found::Found,
+    framing,
     name::{Meaning, meaning},
     refusal::{BODY_TOO_LARGE, EXPECT, HOST},
     target,
@@ -55,7 +56,7 @@ pub(crate) fn check(head: &RequestHead<'_>, context: &Context<'_>, out: &mut Vec
     let target = target::check(head.method, head.target)?;
     let mut found = Found::in_fields(head)?;
     let host = host(found.host, target.authority, head.version, context.origin)?;
-    let framing = found.declared.framing(head.version)?;
+    let framing = framing::settle(found.declared, head.version)?;
     if found.has(Meaning::Expect) {
         expect(head)?;
     }
@@ -66,7 +67,7 @@ pub(crate) fn check(head: &RequestHead<'_>, context: &Context<'_>, out: &mut Vec
         dropped: 0,
         // RFC 9110 §10.1.1: nobody waits in HTTP/1.0, nor for the body that there is not.
         expects: found.has(Meaning::Expect) && head.version == Version::Current,
-        is_persistent: !found.options.close && (head.version == Version::Current || found.options.keep_alive),
+        is_persistent: found.options.allow_more(head.version),
         takes_trailers: found.takes_trailers,
         is_grpc: found.is_grpc && head.method == "POST",
     };

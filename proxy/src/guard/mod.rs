@@ -26,6 +26,7 @@ pub(crate) use authority::is_valid as is_authority;
 pub(crate) use forwarded::Origin;
 pub(crate) use head::{Context, Passage, Passed, check};
 pub(crate) use refusal::{BODY_TOO_LARGE, Refusal, SLOW_HEAD};
+pub(crate) use target::split as split_url;
 pub(crate) use trailers::strip_trailers;
 
 #[cfg(test)]

@@ -40,15 +40,21 @@ pub(super) fn check<'a>(method: &str, target: &'a str) -> Result<Target<'a>, Ref
     }
 }
 
+/// Scheme, authority and the rest of a URL (RFC 3986 §3), unchecked.
+pub(crate) fn split(url: &str) -> Option<[&str; 3]> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    Some([scheme, authority, rest])
+}
+
 /// Without a path it is the root. (Of OPTIONS it would be the server as a whole, RFC 9112 §3.2.4; hardly anybody says it so.)
 fn absolute(target: &str) -> Result<Target<'_>, Refusal> {
-    let Some((scheme, rest)) = target.split_once("://") else {
+    let Some([scheme, authority, path]) = split(target) else {
         return Err(if authority::is_valid(target.as_bytes()) { METHOD } else { TARGET });
     };
     if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return Err(SCHEME);
     }
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     if !authority::is_valid(authority.as_bytes()) {
         return Err(HOST);
     }

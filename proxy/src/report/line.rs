@@ -10,7 +10,7 @@ use crate::{
     balance::{EndpointState, Outcome},
     codec::{RequestHead, Version},
     digits::hexadecimal,
-    guard::is_authority,
+    guard::{is_authority, split_url},
 };
 
 /// Longer texts are cut.
@@ -69,18 +69,19 @@ pub(super) fn head(out: &mut Vec<u8>, head: &RequestHead<'_>, id: u128) {
 /// Whom it asks, and for what, without the query; nothing of a target that is neither a path nor a URL, nor of a URL or `Host`
 /// that is refused: there may be a password in it.
 fn authority_and_path<'a>(head: &RequestHead<'a>) -> (&'a [u8], &'a str) {
-    let end = head.target.bytes().position(|byte| matches!(byte, b'?' | b'#'));
-    let target = end.map_or(head.target, |end| &head.target[..end]);
+    let without_query = |path: &'a str| path.split(['?', '#']).next().unwrap_or_default();
+    let target = without_query(head.target);
     if target.starts_with('/') || target == "*" {
         let host = head.value("host").filter(|host| is_authority(host));
         return (host.unwrap_or_default(), target);
     }
-    let Some((_, rest)) = target.split_once("://") else { return (&[], "") };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if !is_authority(authority.as_bytes()) {
-        return (&[], "");
+    match split_url(head.target) {
+        Some([_, authority, rest]) if is_authority(authority.as_bytes()) => {
+            let path = without_query(rest);
+            (authority.as_bytes(), if path.is_empty() { "/" } else { path })
+        }
+        _ => (&[], ""),
     }
-    (authority.as_bytes(), if path.is_empty() { "/" } else { path })
 }
 
 /// The second part of a `traceparent` (W3C Trace Context §3.2), if it is one.

@@ -5,6 +5,7 @@ use std::{
     time::SystemTime,
 };
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::text::padded;
@@ -17,7 +18,7 @@ pub(super) struct Wall {
     /// One moment by both clocks; the second in nanoseconds since 1970.
     both: Cell<(Instant, u64)>,
     /// The second that was written last, as text.
-    last: RefCell<(u64, Vec<u8>)>,
+    last: RefCell<(u64, String)>,
 }
 
 impl Wall {
@@ -38,11 +39,9 @@ impl Wall {
         let unix = if after > 0 { unix + after } else { unix.saturating_sub(nanos(instant.duration_since(moment))) };
         let last = &mut *self.last.borrow_mut();
         if last.0 != unix / SECOND || last.1.is_empty() {
-            last.1.clear();
-            date_and_time(&mut last.1, unix / SECOND);
-            last.0 = unix / SECOND;
+            *last = (unix / SECOND, date_and_time(unix / SECOND));
         }
-        out.extend_from_slice(&last.1);
+        out.extend_from_slice(last.1.as_bytes());
         padded::<3>(out, unix % SECOND / 1_000_000);
         out.push(b'Z');
     }
@@ -53,30 +52,10 @@ fn unix_now() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or_default()
 }
 
-/// `2026-11-21T19:40:00.`, of seconds since 1970.
-fn date_and_time(out: &mut Vec<u8>, seconds: u64) {
-    let (year, month, day) = date(seconds / 86_400);
-    let of_day = seconds % 86_400;
-    padded::<4>(out, year);
-    for (between, number) in
-        [(b'-', month), (b'-', day), (b'T', of_day / 3600), (b':', of_day / 60 % 60), (b':', of_day % 60)]
-    {
-        out.push(between);
-        padded::<2>(out, number);
-    }
-    out.push(b'.');
-}
-
-/// The Gregorian date of a day since 1970 (Howard Hinnant's `civil_from_days`: years that begin with March, in eras of 400).
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + u64::from(month <= 2), month, day)
+/// `2026-11-21T19:40:00.`, of seconds since 1970; nothing beyond the calendar.
+fn date_and_time(seconds: u64) -> String {
+    let moment = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    moment.map_or_else(String::new, |moment| moment.to_string().replace('Z', "."))
 }
 
 #[cfg(test)]
@@ -88,15 +67,15 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_calendar() {
         for (days, expected) in [
-            (0, (1970, 1, 1)),
-            (59, (1970, 3, 1)),
-            (11_016, (2000, 2, 29)),
-            (11_017, (2000, 3, 1)),
-            (20_778, (2026, 11, 21)),
-            (47_540, (2100, 2, 28)),
-            (47_541, (2100, 3, 1)),
+            (0, "1970-01-01T00:00:00."),
+            (59, "1970-03-01T00:00:00."),
+            (11_016, "2000-02-29T00:00:00."),
+            (11_017, "2000-03-01T00:00:00."),
+            (20_778, "2026-11-21T00:00:00."),
+            (47_540, "2100-02-28T00:00:00."),
+            (47_541, "2100-03-01T00:00:00."),
         ] {
-            assert_eq!(date(days), expected, "{days}");
+            assert_eq!(date_and_time(days * 86_400), expected, "{days}");
         }
     }
 

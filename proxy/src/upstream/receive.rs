@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use crate::{
-    codec::{Asked, HeadError, MAX_HEAD_BYTES, ResponseHead, may_be_whole, parse_response},
+    codec::{Asked, HeadError, MAX_HEAD_BYTES, ResponseHead, is_worth_a_look, parse_response},
     guard::LineRules,
 };
 
@@ -75,8 +75,7 @@ impl<'a> HeadReader<'a> {
                 Ok(_) => {}
             }
             self.begun = true;
-            let full = self.buffer.len() >= MAX_HEAD_BYTES;
-            if (before == 0 || full || may_be_whole(&self.buffer, before))
+            if is_worth_a_look(&self.buffer, before, MAX_HEAD_BYTES)
                 && let Some(whole) = self.parse()?
             {
                 return Poll::Ready(Ok(whole));

@@ -48,8 +48,6 @@ pub(crate) struct Client {
     said: Cell<usize>,
     /// Whether the client will send nothing more.
     has_ended: Cell<bool>,
-    /// Whether the connection must end with a reset.
-    must_reset: Cell<bool>,
 }
 
 impl Client {
@@ -66,7 +64,6 @@ impl Client {
             expects: Cell::default(),
             said: Cell::default(),
             has_ended: Cell::default(),
-            must_reset: Cell::default(),
         }
     }
 
@@ -166,21 +163,15 @@ impl Client {
         }
     }
 
-    /// Lets the system end the connection with a reset, whatever ends it, until the answer is whole: where its end is that of
-    /// the connection, nobody may take a part for it.
-    pub(super) fn set_whole(&self, is_whole: bool) {
-        let linger = if is_whole { None } else { Some(Duration::ZERO) };
+    /// Lets the connection end with a reset from now on, whatever ends it, the process too; or cleanly again.
+    pub(super) fn set_reset(&self, is_reset: bool) {
+        let linger = is_reset.then_some(Duration::ZERO);
         let _ = SockRef::from(&*self.socket.borrow()).set_linger(linger); // it fails only on a socket that is dead already
-    }
-
-    /// Lets the connection end with a reset.
-    pub(super) fn reset(&self) {
-        self.must_reset.set(true);
     }
 
     /// Whether the client sent more than was read, as far as the runtime knows: the system is not asked, since nearly all
     /// send nothing more.
-    pub(super) fn poll_more(&self, cx: &mut Context<'_>) -> bool {
+    pub(super) fn has_more(&self, cx: &mut Context<'_>) -> bool {
         self.has_input() || !self.has_ended.get() && self.socket.borrow().poll_read_ready(cx).is_ready()
     }
 
@@ -216,8 +207,8 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         // A bug left the answer in the midst: nobody is to take it for whole.
-        if self.must_reset.get() || std::thread::panicking() {
-            let _ = self.socket.get_mut().set_zero_linger(); // it fails only on a socket that is dead already
+        if std::thread::panicking() {
+            self.set_reset(true);
         }
     }
 }

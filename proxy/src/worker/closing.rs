@@ -29,9 +29,9 @@ pub(super) enum Ending {
 /// Ends a connection.
 pub(super) async fn close(client: &Client, ending: Ending) {
     let is_clean = match ending {
-        Ending::Reset => return client.reset(),
+        Ending::Reset => return client.set_reset(true),
         // Whatever this task has done in this turn: a look that is put off would say that there is nothing.
-        Ending::Clean => !unconstrained(poll_fn(|cx| Poll::Ready(client.poll_more(cx)))).await,
+        Ending::Clean => !unconstrained(poll_fn(|cx| Poll::Ready(client.has_more(cx)))).await,
         Ending::Unread => false,
     };
     if !is_clean {

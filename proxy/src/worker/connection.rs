@@ -79,10 +79,7 @@ async fn serve(worker: &Rc<Worker>, client: &Rc<Client>) -> Ending {
         client.pace.call(); // it may have been before there was anybody to hear it
     }
     loop {
-        let admitted = match next(worker, client).await {
-            Ok(admitted) => admitted,
-            Err(ending) => return ending,
-        };
+        let Some(admitted) = next(worker, client).await else { return Ending::Clean };
         // On the heap, and only now: what rests has no space for what it might do.
         if let Some(ending) = Box::pin(respond(worker, client, admitted)).await {
             return ending;
@@ -90,8 +87,8 @@ async fn serve(worker: &Rc<Worker>, client: &Rc<Client>) -> Ending {
     }
 }
 
-/// Waits for a request, or for the end.
-async fn next(worker: &Rc<Worker>, client: &Rc<Client>) -> Result<Admitted, Ending> {
+/// Waits for a request. None: there will be no other, by whoever's will.
+async fn next(worker: &Rc<Worker>, client: &Rc<Client>) -> Option<Admitted> {
     let pace = &client.pace;
     loop {
         let mut found = poll_fn(|cx| match poll_head(worker, client, cx) {
@@ -110,10 +107,8 @@ async fn next(worker: &Rc<Worker>, client: &Rc<Client>) -> Result<Admitted, Endi
         let is_late = pace.is_over();
         match found {
             Some(found) => return found,
-            None if is_late && pace.phase() == Phase::Head => return Ok(forward::refuse(worker, client, &SLOW_HEAD)),
-            None if is_late || worker.is_at(Stage::Finishing) && pace.phase() == Phase::Idle => {
-                return Err(Ending::Clean);
-            }
+            None if is_late && pace.phase() == Phase::Head => return Some(forward::refuse(worker, client, &SLOW_HEAD)),
+            None if is_late || worker.is_at(Stage::Finishing) && pace.phase() == Phase::Idle => return None,
             None => {}
         }
     }

@@ -9,26 +9,22 @@ use std::{
 use bytes::Buf as _;
 use tokio::io::ReadBuf;
 
-use super::{Worker, client::Client, closing::Ending, pace::Phase};
+use super::{Worker, client::Client, pace::Phase};
 use crate::{
-    codec::{MAX_REQUEST_HEAD_BYTES, may_be_whole, parse_request},
+    codec::{MAX_REQUEST_HEAD_BYTES, is_worth_a_look, parse_request},
     forward::{self, Admitted},
     guard::Refusal,
 };
 
-/// The next request, looked at, or the end of the connection.
-pub(super) fn poll_head(
-    worker: &Rc<Worker>,
-    client: &Rc<Client>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Admitted, Ending>> {
+/// The next request, looked at; none: the client left.
+pub(super) fn poll_head(worker: &Rc<Worker>, client: &Rc<Client>, cx: &mut Context<'_>) -> Poll<Option<Admitted>> {
     let mut input = client.take_unread();
     if client.pace.phase() == Phase::Idle && begins(&input) {
         client.pace.read(); // it came behind the request before
         if let Some((admitted, end)) = look(worker, client, &input, 0) {
             input.advance(end);
             client.unread(input);
-            return Poll::Ready(Ok(admitted));
+            return Poll::Ready(Some(admitted));
         }
     }
     loop {
@@ -40,7 +36,7 @@ pub(super) fn poll_head(
                 return Poll::Pending;
             }
             Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-            Poll::Ready(_) => return Poll::Ready(Err(Ending::Clean)),
+            Poll::Ready(_) => return Poll::Ready(None),
         }
         let read = buffer.filled();
         if begins(read) {
@@ -55,7 +51,7 @@ pub(super) fn poll_head(
         };
         if let Some((admitted, _)) = found {
             client.unread(input);
-            return Poll::Ready(Ok(admitted));
+            return Poll::Ready(Some(admitted));
         }
         if scanned == 0 {
             input.extend_from_slice(read);
@@ -70,7 +66,7 @@ fn begins(bytes: &[u8]) -> bool {
 
 /// Looks at a request, if its head is all there; tells where that ends. `scanned` bytes were looked at before.
 fn look(worker: &Rc<Worker>, client: &Rc<Client>, bytes: &[u8], scanned: usize) -> Option<(Admitted, usize)> {
-    if scanned > 0 && bytes.len() < MAX_REQUEST_HEAD_BYTES && !may_be_whole(bytes, scanned) {
+    if !is_worth_a_look(bytes, scanned, MAX_REQUEST_HEAD_BYTES) {
         return None;
     }
     match parse_request(bytes, |head| forward::admit(worker, client, head)) {

@@ -223,9 +223,7 @@ impl Pace {
     }
 
     fn wait_for_answer(&self) {
-        if !self.is_sending() {
-            self.deadline.set(self.clock.now() + self.limits.get().stream + 1);
-        }
+        self.deadline.set(self.clock.now() + self.limits.get().stream + 1);
     }
 
     /// The answer has been written; what is left of its request's body is to come.

@@ -1,9 +1,6 @@
 //! An answer on its way to the client: what its head says of the connection, and all that may hold it up.
 
-use std::{
-    rc::Rc,
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use super::{Worker, client::Client, closing::Ending};
 use crate::{
@@ -73,13 +70,11 @@ impl Replying {
             worker.date.write(&mut written);
         }
         end_head(&mut written, stays, terms.version, framing);
-        if client.is_cut_off() {
-            client.reset();
+        // Where the end of the connection is that of the answer, nobody may take a part for it.
+        if framing == Framing::Close || client.is_cut_off() {
+            client.set_reset(true);
         }
-        if framing == Framing::Close {
-            client.set_whole(false);
-        }
-        let has_body = terms.asked != Asked::Head && !matches!(framing, Framing::None | Framing::Length(0));
+        let has_body = terms.asked != Asked::Head && framing.has_body();
         let outbound = Outbound::new(written, framing, has_body.then_some(body));
         Self { outbound, framing, after: After::of(stays, closes) }
     }
@@ -89,7 +84,7 @@ impl Replying {
         match self.outbound.poll_send(cx, &mut client.writing()) {
             Poll::Ready(Ok(())) => {
                 if self.framing == Framing::Close {
-                    client.set_whole(true);
+                    client.set_reset(false);
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -121,7 +116,7 @@ impl Replying {
     }
 
     /// Gives back what it held.
-    pub(super) fn end(mut self, worker: &Rc<Worker>) -> After {
+    pub(super) fn end(mut self, worker: &Worker) -> After {
         worker.buffers.give_written(self.outbound.take_head());
         self.after
     }
