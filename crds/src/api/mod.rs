@@ -24,7 +24,7 @@ mod timeouts;
 
 pub use access_log::{AccessLog, AccessLogMode};
 pub use backend::{Backend, Endpoint, ServiceRef};
-pub use balancing::{Algorithm, LoadBalancing};
+pub use balancing::{Algorithm, HashTable, LoadBalancing};
 pub use connections::ConnectionPool;
 pub use duration::{DurationError, GepDuration};
 pub use headers::{HeaderField, HeaderFilter, HeaderName, Headers};

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{SCHEMA_VERSION, SchemaVersion};
+use super::{LoadBalancingPolicy, SCHEMA_VERSION, SchemaVersion};
 use crate::{
-    api::{AccessLogMode, Algorithm, PortRef, Protocol},
+    api::{AccessLogMode, PortRef, Protocol},
     names,
 };
 
@@ -70,14 +70,6 @@ pub struct ListenerPolicy {
     /// Networks whose word about a request's origin is believed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trusted_peers: Vec<String>,
-}
-
-/// How an endpoint is chosen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LoadBalancingPolicy {
-    /// The rule.
-    pub algorithm: Algorithm,
 }
 
 /// How long to wait, for what.
@@ -320,6 +312,9 @@ pub struct BackendPolicy {
     pub name: String,
     /// Its share of the pool.
     pub weight: u32,
+    /// Whether it serves only while no other backend can.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backup: bool,
     /// Where its endpoints come from. Proxies ignore it; the operator reads it back when the spec is invalid and the last
     /// good policy stays.
     pub source: BackendSource,
@@ -354,7 +349,7 @@ impl Policy {
             revision: String::new(),
             protocol: Protocol::Http,
             listener: ListenerPolicy { port, bind_port: names::bind_port(port), trusted_peers: Vec::new() },
-            load_balancing: LoadBalancingPolicy { algorithm: Algorithm::RoundRobin },
+            load_balancing: LoadBalancingPolicy::default(),
             timeouts: TimeoutsPolicy {
                 connect_ms: 2_000,
                 response_header_ms: 30_000,

@@ -61,6 +61,7 @@ fn backend(backend: &Backend) -> BackendPolicy {
     BackendPolicy {
         name: backend.name.clone(),
         weight: weight_of(backend.weight),
+        backup: false,
         source: match &backend.service {
             Some(service) => BackendSource::Service { name: service.name.clone(), port: service.port.clone() },
             None => BackendSource::Static,

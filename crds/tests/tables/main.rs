@@ -37,7 +37,7 @@ fn row(index: u32) -> EndpointRow {
 fn table(endpoints: u32) -> RoutingTable {
     let mut policy = Policy::new("shop", "web", 7, 8080);
     let source = BackendSource::Service { name: "web".into(), port: evenkeel_crds::api::PortRef::Name("http".into()) };
-    policy.backends.push(BackendPolicy { name: "main".into(), weight: 1, source });
+    policy.backends.push(BackendPolicy { name: "main".into(), weight: 1, backup: false, source });
     policy.revision = Policy::digest(&serde_json::to_value(&policy).unwrap());
     let mut table = RoutingTable { policy, endpoints: Endpoints::default(), fleet: Fleet::default() };
     table.endpoints.backends = BTreeMap::from([("main".into(), (0..endpoints).map(row).collect())]);

@@ -16,7 +16,12 @@ fn table(backends: &[(u32, &[u32])]) -> RoutingTable {
     let mut endpoints = Endpoints::default();
     for (index, (weight, rows)) in backends.iter().enumerate() {
         let name = format!("b{index}");
-        policy.backends.push(BackendPolicy { name: name.clone(), weight: *weight, source: BackendSource::Static });
+        policy.backends.push(BackendPolicy {
+            name: name.clone(),
+            weight: *weight,
+            backup: false,
+            source: BackendSource::Static,
+        });
         let rows = rows.iter().enumerate().map(|(row, weight)| endpoint(index, row, *weight)).collect();
         endpoints.backends.insert(name, rows);
     }

@@ -12,7 +12,7 @@ use super::*;
 
 fn table(generation: i64, weight: u32, address: &str) -> RoutingTable {
     let mut policy = Policy::new("shop", "web", generation, 8080);
-    policy.backends.push(BackendPolicy { name: "a".into(), weight, source: BackendSource::Static });
+    policy.backends.push(BackendPolicy { name: "a".into(), weight, backup: false, source: BackendSource::Static });
     policy.revision = Policy::digest(&serde_json::to_value(&policy).expect("JSON"));
     let address: IpAddr = address.parse().expect("an address");
     let row = EndpointRow {

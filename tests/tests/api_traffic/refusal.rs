@@ -22,7 +22,12 @@ type Edit = fn(&mut Value);
 /// A table with one endpoint, as the operator would write it; edited by `edit`, with a revision that fits.
 fn parts(space: &Space, generation: i64, address: SocketAddr, edit: impl FnOnce(&mut Value)) -> Parts {
     let mut policy = Policy::new(&space.namespace, "web", generation, 8080);
-    policy.backends.push(BackendPolicy { name: "only".into(), weight: 1, source: BackendSource::Static });
+    policy.backends.push(BackendPolicy {
+        name: "only".into(),
+        weight: 1,
+        backup: false,
+        source: BackendSource::Static,
+    });
     let row = EndpointRow {
         address: address.ip(),
         port: address.port(),
