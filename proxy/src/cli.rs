@@ -81,6 +81,10 @@ pub struct Run {
     #[arg(long, value_enum, value_name = "WHOM")]
     pub drain: Option<Drain>,
 
+    /// The zone that this runs in, for pools that prefer endpoints nearby. Default: as the pool's table has it for this pod.
+    #[arg(long, value_name = "ZONE", env = "EVENKEEL_ZONE")]
+    pub zone: Option<String>,
+
     /// How to reach the API server. Default: as a pod.
     #[arg(long, value_name = "FILE", requires = "watch")]
     pub kubeconfig: Option<PathBuf>,

@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     capacity::Capacity,
     cli::{PoolName, Run},
-    control::{self, Control, Expected, Listeners, PoolControl, Signals, count_panic, lead_out},
+    control::{self, Control, Expected, Identity, Listeners, PoolControl, Signals, count_panic, lead_out},
     last_good::{self, Keeper},
     report::{Sender, Writer},
     shared::{Pool, Shared, Stage},
@@ -53,7 +53,9 @@ async fn serve(options: &Run) -> anyhow::Result<()> {
     drop(lines); // the workers have their own, so that the writer ends with them
     let bind = usable(&options.binds())?;
     let listeners = Listeners::new(bind, workers);
-    let control = Rc::new(RefCell::new(Control::new(Arc::clone(&shared), controls, listeners, seed)));
+    let identity = Identity { pod: options.pod_name.clone(), zone: options.zone.clone() };
+    let control = Control::new(Arc::clone(&shared), controls, listeners, identity, seed);
+    let control = Rc::new(RefCell::new(control));
     for update in first {
         control.borrow_mut().apply(update);
     }

@@ -9,7 +9,10 @@ use std::sync::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Notify, futures::Notified, watch};
+use tokio::{
+    sync::{Notify, futures::Notified, watch},
+    time::Instant,
+};
 
 use crate::{
     balance::{Reason, RetryBudget, View},
@@ -46,6 +49,8 @@ pub(crate) struct Pool {
 pub(crate) struct Shared {
     /// The pools that this process serves.
     pub(crate) pools: Vec<Arc<Pool>>,
+    /// When it began.
+    pub(crate) start: Instant,
     /// How far the process is with ending.
     pub(crate) stage: watch::Receiver<Stage>,
     /// Client connections of all workers. Written when one is accepted or closed, so that there is never one too many.
@@ -158,6 +163,7 @@ impl Shared {
     ) -> Self {
         Self {
             pools,
+            start: Instant::now(),
             stage,
             vital: Vital::default(),
             capacity,

@@ -6,25 +6,44 @@
 //!         Registry: what outlives every table, by identity
 //! ```
 
+pub mod bounded;
 mod budget;
+mod choose;
+mod draw;
+mod estimate;
+mod hash;
+mod least;
+pub mod maglev;
 mod outcome;
 mod pick;
 mod plan;
 mod registry;
+pub mod rendezvous;
 mod retry;
+pub mod ring;
+mod score;
+mod slow_start;
 mod smooth;
 mod stride;
 mod thread_state;
+mod trace;
 mod view;
+mod zones;
 
 pub use budget::{BudgetRules, RetryBudget};
+pub use estimate::Seen;
+pub use hash::{KeyTable, Lookup};
 pub use outcome::{Outcome, Reason, Side};
-pub use pick::{Context, NoPick, Picked, pick};
-pub use plan::{AccessLog, ClientLimits, ConnectionPool, Plan, PlannedBackend, PlannedEndpoint};
+pub use pick::{Context, NoPick, Picked, pick, pick_traced};
+pub use plan::{AccessLog, ClientLimits, ConnectionPool, Plan, PlannedBackend, PlannedEndpoint, Rule};
 pub use registry::{BackendState, EndpointId, EndpointState, Permit, Registry};
 pub use retry::{Codes, Retry};
+pub use slow_start::SlowStart;
 pub use thread_state::ThreadState;
-pub use view::{Candidates, View};
+pub use trace::{Step, Steps, Trace, Untraced};
+pub use view::{Candidate, Candidates, Group, Surroundings, View};
 
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;

@@ -2,13 +2,25 @@
 
 use std::sync::Arc;
 
-use super::{BackendState, Candidates, EndpointState, PlannedEndpoint, ThreadState, View, smooth};
+use super::{
+    BackendState, Candidate, Candidates, EndpointState, Group, Permit, Rule, ThreadState, Trace, Untraced, View,
+    bounded,
+    choose::Chooser,
+    hash::{self, Lookup},
+    least::{self, Load},
+    rendezvous, smooth,
+    trace::Step,
+};
 
 /// What a pick depends on besides the view.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context<'a> {
     /// The endpoints that were tried for this request: they are not tried again.
     pub tried: &'a [Arc<EndpointState>],
+    /// The request's key, if the pool has rules for keys and the request has one.
+    pub key: Option<&'a [u8]>,
+    /// Milliseconds since the process began.
+    pub now: u64,
 }
 
 /// An endpoint for an attempt.
@@ -18,7 +30,26 @@ pub struct Picked {
     pub backend: Arc<BackendState>,
     /// The endpoint.
     pub endpoint: Arc<EndpointState>,
+    /// Whether the backend's requests are counted.
+    is_bounded: bool,
 }
+
+impl Picked {
+    /// Takes a place at the endpoint.
+    #[must_use]
+    pub fn permit(&self) -> Permit {
+        Permit::take(Arc::clone(&self.endpoint)).counted_at(self.is_bounded.then_some(&self.backend))
+    }
+
+    /// Takes a place again where an earlier pick of the same request led: that is counted already.
+    #[must_use]
+    pub fn permit_again(&self) -> Permit {
+        Permit::take_again(Arc::clone(&self.endpoint)).counted_at(self.is_bounded.then_some(&self.backend))
+    }
+}
+
+/// As many of a thousand.
+const EVERYTHING: u32 = 1000;
 
 /// There is no endpoint that is eligible and was not tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,16 +58,133 @@ pub struct NoPick;
 
 /// Picks an endpoint: first the backend, exactly by weight, then one of its endpoints. Allocates nothing, reads no clock.
 pub fn pick(view: &View, state: &mut ThreadState, context: &Context) -> Result<Picked, NoPick> {
+    pick_traced(view, state, context, &mut Untraced)
+}
+
+/// The same, and tells how.
+pub fn pick_traced(
+    view: &View,
+    state: &mut ThreadState,
+    context: &Context,
+    trace: &mut impl Trace,
+) -> Result<Picked, NoPick> {
     state.prepare(view);
+    let index = backend(view, state, context).ok_or(NoPick)?;
+    let backend = &view.backends[index];
+    trace.note(|| Step::backend(backend, context.key.is_some() && is_by_key(view)));
+    let endpoint = endpoint(view, index, state, context, trace).ok_or(NoPick)?;
+    trace.note(|| Step::Picked { endpoint: endpoint.name.to_string() });
+    Ok(Picked {
+        backend: Arc::clone(&backend.state),
+        endpoint: Arc::clone(endpoint),
+        is_bounded: matches!(view.plan.rule, Rule::Key { max_load: Some(_), .. }),
+    })
+}
+
+fn is_by_key(view: &View) -> bool {
+    matches!(view.plan.rule, Rule::Key { .. })
+}
+
+/// The backend: of those that are no backups, as long as one of their endpoints was not tried; else of backups.
+fn backend(view: &View, state: &mut ThreadState, context: &Context) -> Option<usize> {
     let tried = context.tried;
     let eligible = |backend: &Candidates| tried.is_empty() || backend.has_untried(tried);
-    let index = smooth::next(&view.backends, &mut state.backends, eligible).ok_or(NoPick)?;
-    let backend = &view.backends[index];
-    let fresh = |endpoint: &PlannedEndpoint| endpoint.is_untried(tried);
-    let endpoint = match &mut state.strides[index] {
-        Some(stride) => stride.next(&backend.endpoints, &mut state.endpoints, fresh),
-        None => smooth::next(&backend.endpoints, &mut state.endpoints, fresh),
+    let (primary, backup) = view.backends.split_at(view.primary);
+    let mut of = |backends: &[Candidates]| match context.key.filter(|_| is_by_key(view)) {
+        Some(key) if backends.len() > 1 => {
+            let weight = |backend: &Candidates| if eligible(backend) { backend.weight } else { 0 };
+            rendezvous::find(key, backends.iter().map(|backend| (&*backend.state.name, weight(backend))))
+        }
+        Some(_) => backends.first().filter(|backend| eligible(backend)).map(|_| 0),
+        None => smooth::next(backends, &mut state.backends, eligible),
     };
-    let endpoint = &backend.endpoints[endpoint.ok_or(NoPick)?];
-    Ok(Picked { backend: Arc::clone(&backend.state), endpoint: Arc::clone(&endpoint.state) })
+    of(primary).or_else(|| of(backup).map(|index| index + view.primary))
+}
+
+/// The endpoint of a backend.
+fn endpoint<'a>(
+    view: &'a View,
+    index: usize,
+    state: &mut ThreadState,
+    context: &Context,
+    trace: &mut impl Trace,
+) -> Option<&'a Arc<EndpointState>> {
+    let backend = &view.backends[index];
+    let rule = view.plan.rule;
+    if let (Rule::Key { max_load, .. }, Some(lookup)) = (rule, &backend.lookup) {
+        if let Some(found) = by_key(backend, lookup, max_load, context, trace) {
+            return Some(&backend.near.candidates[found].state);
+        }
+        trace.note(|| Step::NoKey);
+    }
+    let leaves = backend.near_share < EVERYTHING && state.random.u32(0..EVERYTHING) >= backend.near_share;
+    let mut choose = |group: &'a Group, place: usize, rule: Rule| {
+        let mut chooser = Chooser {
+            group,
+            turns: &mut state.endpoints,
+            stride: &mut state.strides[index][place],
+            random: &mut state.random,
+            context,
+            trace: &mut *trace,
+        };
+        let found = chooser.choose(rule)?;
+        Some(&group.candidates[found])
+    };
+    let Some(far) = &backend.far else { return choose(&backend.near, 0, rule).map(|candidate| &candidate.state) };
+    let near = if leaves { None } else { choose(&backend.near, 0, rule) };
+    let (taken, by, candidate) = match near {
+        None => match choose(far, 1, rule) {
+            Some(candidate) => ("far", "share", candidate),
+            None => ("near", "share", choose(&backend.near, 0, rule)?),
+        },
+        Some(near) => match choose(far, 1, Rule::Random) {
+            Some(far) if is_too_much(near, far, view.plan.zone_aware.unwrap_or(100), context.now) => {
+                ("far", "load", far)
+            }
+            _ => ("near", "load", near),
+        },
+    };
+    trace.note(|| Step::Zone { taken, by });
+    Some(&candidate.state)
+}
+
+/// Whether one that is near has so much more to do than one that is far that of all their load more than `percent` of a hundred
+/// is near.
+fn is_too_much(near: &Candidate, far: &Candidate, percent: u32, now: u64) -> bool {
+    let load = |one: &Candidate| Load::of(least::pressure(&one.state, now), one.weight);
+    load(near).exceeds(load(far), percent.into(), 100)
+}
+
+/// The endpoint of a key: the first from its own on that may be picked and has room.
+fn by_key(
+    backend: &Candidates,
+    lookup: &Lookup,
+    max_load: Option<u32>,
+    context: &Context,
+    trace: &mut impl Trace,
+) -> Option<usize> {
+    let key = context.key?;
+    let group = &backend.near;
+    let served = backend.state.in_flight();
+    let mut moved = false;
+    let gate = |index: usize| {
+        let candidate = &group.candidates[index];
+        let room = max_load.map(|percent| {
+            bounded::slots(served, percent, candidate.weight, group.sums.before(index), group.sums.total())
+        });
+        match () {
+            () if !candidate.is_untried(context.tried) => Some("tried"),
+            () if !hash::is_taken(key, candidate.ramp) => Some("slowStart"),
+            () if room.is_some_and(|room| candidate.state.in_flight() >= room) => Some("full"),
+            () => None,
+        }
+    };
+    let found = lookup.find(key, |index| {
+        let gate = gate(index);
+        moved |= gate.is_some();
+        trace.note(|| Step::looked(&group.candidates[index], context.now, gate, None, None));
+        gate.is_none()
+    });
+    trace.note(|| Step::Key { table: lookup.name(), moved });
+    found
 }

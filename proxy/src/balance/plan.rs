@@ -1,14 +1,16 @@
 //! A table compiled: what every thread needs of it, with endpoints by identity and weights divided by their divisor.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use evenkeel_crds::{
     RoutingTable,
-    api::AccessLogMode,
-    table::{EndpointRow, EndpointState as RowState},
+    api::{AccessLogMode, Algorithm, HashTable},
+    table::{EndpointRow, EndpointState as RowState, LoadBalancingPolicy, ScorePolicy},
 };
 
-use super::{BackendState, BudgetRules, EndpointId, EndpointState, Registry, Retry};
+use super::{
+    BackendState, BudgetRules, EndpointId, EndpointState, Registry, Retry, hash::KeyTable, slow_start::SlowStart,
+};
 use crate::guard::Rules;
 
 /// A table compiled.
@@ -36,6 +38,14 @@ pub struct Plan {
     pub connection_pool: ConnectionPool,
     /// Which requests are logged.
     pub access_log: AccessLog,
+    /// How an endpoint is chosen.
+    pub rule: Rule,
+    /// How newcomers begin.
+    pub slow_start: SlowStart,
+    /// Whether endpoints in the proxy's own zone are preferred, and how much of the load may be there, in percent.
+    pub zone_aware: Option<u32>,
+    /// The zones of the pool's proxies; empty ones are unknown.
+    pub fleet_zones: Vec<String>,
     /// Its backends, in the order of the spec.
     pub backends: Vec<PlannedBackend>,
 }
@@ -78,8 +88,12 @@ pub struct PlannedBackend {
     pub state: Arc<BackendState>,
     /// Its share, divided by the greatest common divisor of all.
     pub weight: u32,
+    /// Whether it serves only while no other backend can.
+    pub is_backup: bool,
     /// Its endpoints, in this proxy's own order.
     pub endpoints: Vec<PlannedEndpoint>,
+    /// Where keys belong, if they decide.
+    pub table: Option<Arc<KeyTable>>,
 }
 
 /// An endpoint of a plan.
@@ -91,6 +105,53 @@ pub struct PlannedEndpoint {
     pub weight: u32,
     /// Whether it may get new traffic.
     pub ready: bool,
+    /// Since when, in Unix seconds; 0: since before anybody looked.
+    pub since: i64,
+    /// Its zone; empty if unknown.
+    pub zone: Box<str>,
+    /// Its number in the table of keys.
+    pub number: u32,
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// In turn, by weight.
+    RoundRobin,
+    /// Where the fewest requests are under way.
+    LeastRequest,
+    /// At random, by weight.
+    Random,
+    /// Where the wait promises to be the shortest.
+    PeakEwma,
+    /// By a sum of load, latency, errors and distance.
+    Score(ScorePolicy),
+    /// By the request's key.
+    Key {
+        /// How keys are spread.
+        table: HashTable,
+        /// How much of its share an endpoint may hold, in percent.
+        max_load: Option<u32>,
+    },
+}
+
+impl Rule {
+    fn of(policy: &LoadBalancingPolicy) -> Self {
+        match (policy.algorithm, &policy.consistent_hash) {
+            (Algorithm::RoundRobin, _) => Self::RoundRobin,
+            (Algorithm::Random, _) => Self::Random,
+            (Algorithm::PeakEwma, _) => Self::PeakEwma,
+            (Algorithm::Score, _) => Self::Score(policy.score),
+            (Algorithm::ConsistentHash, Some(hash)) => Self::Key { table: hash.table, max_load: hash.max_load_percent },
+            (Algorithm::LeastRequest | Algorithm::ConsistentHash, _) => Self::LeastRequest,
+        }
+    }
+
+    /// Whether it asks how long answers take.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        matches!(self, Self::PeakEwma | Self::Score(_))
+    }
 }
 
 impl Plan {
@@ -100,14 +161,22 @@ impl Plan {
     pub fn compile(table: &RoutingTable, registry: &mut Registry, seed: u64) -> Self {
         let policy = &table.policy;
         let pool: Arc<str> = format!("{}/{}", policy.namespace, policy.pool).into();
+        let rule = Rule::of(&policy.load_balancing);
         let divisor = policy.backends.iter().fold(0, |divisor, backend| gcd(divisor, backend.weight));
         let backends = policy.backends.iter().map(|backend| {
             let rows = table.endpoints.backends.get(&backend.name).map(Vec::as_slice).unwrap_or_default();
-            PlannedBackend {
-                state: registry.backend(&pool, &backend.name),
-                weight: backend.weight / divisor.max(1),
-                endpoints: endpoints(rows, &pool, registry, seed),
+            let state = registry.backend(&pool, &backend.name);
+            let mut endpoints = endpoints(rows, &pool, registry);
+            let table = match rule {
+                Rule::Key { table, .. } => Some(numbered(&mut endpoints, rows, registry, state.serial, table)),
+                _ => None,
+            };
+            if seed != 0 {
+                // By a hash of the serial, not by a shuffle of positions: an endpoint that comes or goes moves no other.
+                endpoints.sort_by_key(|endpoint| mix(seed ^ endpoint.state.serial));
             }
+            let weight = backend.weight / divisor.max(1);
+            PlannedBackend { state, weight, is_backup: backend.backup, endpoints, table }
         });
         Self {
             connect_timeout: policy.timeouts.connect(),
@@ -132,31 +201,54 @@ impl Plan {
                 sample_percent: policy.access_log.sample_percent,
                 names: format!("\"namespace\":\"{}\",\"pool\":\"{}\"", policy.namespace, policy.pool).into(),
             },
+            rule,
+            slow_start: SlowStart {
+                window: policy.load_balancing.slow_start.window(),
+                min_percent: policy.load_balancing.slow_start.min_percent,
+            },
+            zone_aware: policy.load_balancing.zone_aware.map(|zones| zones.spill_over_percent),
+            fleet_zones: table.fleet.proxies.iter().map(|proxy| proxy.zone.clone()).collect(),
             backends: backends.collect(),
             pool,
         }
     }
 }
 
-fn endpoints(rows: &[EndpointRow], pool: &Arc<str>, registry: &mut Registry, seed: u64) -> Vec<PlannedEndpoint> {
+fn endpoints(rows: &[EndpointRow], pool: &Arc<str>, registry: &mut Registry) -> Vec<PlannedEndpoint> {
     let divisor = rows.iter().fold(0, |divisor, row| gcd(divisor, row.weight)).max(1);
-    let mut endpoints: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            let address = SocketAddr::new(row.address, row.port);
-            let id = EndpointId { pool: Arc::clone(pool), pod: row.pod.clone(), address };
-            PlannedEndpoint {
-                state: registry.endpoint(&id),
-                weight: row.weight / divisor,
-                ready: row.state == RowState::Ready,
-            }
-        })
-        .collect();
-    if seed != 0 {
-        // By a hash of the serial, not by a shuffle of positions: an endpoint that comes or goes moves no other.
-        endpoints.sort_by_key(|endpoint| mix(seed ^ endpoint.state.serial));
+    let of = |row: &EndpointRow| {
+        let address = SocketAddr::new(row.address, row.port);
+        let id = EndpointId { pool: Arc::clone(pool), pod: row.pod.clone(), address };
+        PlannedEndpoint {
+            state: registry.endpoint(&id),
+            weight: row.weight / divisor,
+            ready: row.state == RowState::Ready,
+            since: row.since,
+            zone: row.zone.as_str().into(),
+            number: 0,
+        }
+    };
+    rows.iter().map(of).collect()
+}
+
+/// Numbers endpoints as they stand in the table of keys, which is made if there is none for them. One address may have two
+/// endpoints, while a pod takes over from another: they have one number, since a key knows nothing of pods.
+fn numbered(
+    endpoints: &mut [PlannedEndpoint],
+    rows: &[EndpointRow],
+    registry: &mut Registry,
+    backend: u64,
+    kind: HashTable,
+) -> Arc<KeyTable> {
+    let mut names: Vec<(String, u32)> = Vec::with_capacity(rows.len());
+    let mut numbers = HashMap::with_capacity(rows.len());
+    for (endpoint, row) in endpoints.iter_mut().zip(rows) {
+        endpoint.number = *numbers.entry(endpoint.state.address).or_insert_with(|| {
+            names.push((endpoint.state.name.to_string(), row.weight));
+            u32::try_from(names.len() - 1).unwrap_or(u32::MAX)
+        });
     }
-    endpoints
+    registry.table(backend, kind, names)
 }
 
 /// Greatest common divisor; of 0 and n it is n.

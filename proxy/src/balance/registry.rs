@@ -3,10 +3,10 @@
 //! A changed weight, another port or a new table never resets it. It is forgotten 5 minutes after the endpoint left.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -14,6 +14,12 @@ use std::{
 
 use tokio::time::Instant;
 
+use evenkeel_crds::api::HashTable;
+
+use super::{
+    estimate::{Estimate, Seen},
+    hash::KeyTable,
+};
 use crate::report::Traffic;
 
 /// For so long an endpoint may be away and still be itself: longer than a rollout's back and forth.
@@ -44,6 +50,10 @@ pub struct EndpointState {
     /// In the low bits requests between pick and end, above them all picks ever, of all threads: one write for both. Written by
     /// whoever holds a [`Permit`].
     picks: AtomicU64,
+    /// How it answers.
+    pub(super) estimate: Estimate,
+    /// Since when it is ready, as the table says, and when this proxy heard of that, in Unix milliseconds. Control's.
+    ready: Mutex<(i64, i64)>,
 }
 
 /// A million requests at once are far more than a process has clients.
@@ -61,37 +71,63 @@ pub struct BackendState {
     pub name: Arc<str>,
     /// Requests that ended here.
     pub(crate) traffic: Traffic,
+    /// Requests under way at all of its endpoints. Counted where their loads are bounded.
+    in_flight: AtomicU64,
 }
 
 /// A request's place at an endpoint; dropping it gives the place back, whatever ended the request.
 #[derive(Debug)]
-pub struct Permit(Arc<EndpointState>);
+pub struct Permit {
+    endpoint: Arc<EndpointState>,
+    /// Where it is counted too.
+    backend: Option<Arc<BackendState>>,
+}
 
 impl Permit {
     /// Takes a place.
     #[must_use]
     pub fn take(endpoint: Arc<EndpointState>) -> Self {
         endpoint.picks.fetch_add(PICK, Relaxed);
-        Self(endpoint)
+        Self { endpoint, backend: None }
     }
 
     /// Takes a place again where an earlier pick of the same request led: that is counted already.
     #[must_use]
     pub fn take_again(endpoint: Arc<EndpointState>) -> Self {
         endpoint.picks.fetch_add(1, Relaxed);
-        Self(endpoint)
+        Self { endpoint, backend: None }
+    }
+
+    /// Counts it among all of its backend, where that bounds the loads of endpoints.
+    #[must_use]
+    pub fn counted_at(mut self, backend: Option<&Arc<BackendState>>) -> Self {
+        self.backend = backend.cloned();
+        if let Some(backend) = &self.backend {
+            backend.in_flight.fetch_add(1, Relaxed);
+        }
+        self
     }
 
     /// Where the place is.
     #[must_use]
-    pub fn endpoint(&self) -> &EndpointState {
-        &self.0
+    pub fn endpoint(&self) -> &Arc<EndpointState> {
+        &self.endpoint
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.picks.fetch_sub(1, Relaxed);
+        self.endpoint.picks.fetch_sub(1, Relaxed);
+        if let Some(backend) = &self.backend {
+            backend.in_flight.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+impl BackendState {
+    /// Requests under way at all of its endpoints, as far as they are counted.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Relaxed)
     }
 }
 
@@ -100,6 +136,41 @@ impl EndpointState {
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.picks.load(Relaxed) & ((1 << IN_FLIGHT_BITS) - 1)
+    }
+
+    /// Takes in what came of an attempt. `now`: milliseconds since the process began; `timed`: whether somebody asks how long
+    /// answers take.
+    pub fn report(&self, now: u64, seen: Seen, timed: bool) {
+        self.estimate.learn_failure(now, seen.failed);
+        if timed {
+            self.estimate.learn_latency(now, seen);
+        }
+    }
+
+    /// How long its answers take; none if it never answered, or nobody asked.
+    #[must_use]
+    pub fn latency(&self, now: u64) -> Option<Duration> {
+        self.estimate.is_known().then(|| Duration::from_micros(self.estimate.latency(now)))
+    }
+
+    /// The share of failures among its last answers, in parts of a million.
+    #[must_use]
+    pub fn failures(&self, now: u64) -> u64 {
+        self.estimate.failures(now)
+    }
+
+    /// How long it has been ready since the second that the table tells; none if that was before anybody looked. By the
+    /// clock of the table, or by ours if that says more: the two may differ.
+    pub(super) fn age(&self, since: i64, unix_ms: i64) -> Option<Duration> {
+        if since == 0 {
+            return None;
+        }
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if ready.0 != since {
+            *ready = (since, unix_ms);
+        }
+        let age = unix_ms.saturating_sub(ready.1.min(since.saturating_mul(1000)));
+        Some(Duration::from_millis(u64::try_from(age).unwrap_or_default()))
     }
 
     /// How often it was picked.
@@ -115,13 +186,27 @@ pub struct Registry {
     threads: usize,
     endpoints: Kept<EndpointId, EndpointState>,
     backends: Kept<(Arc<str>, String), BackendState>,
+    /// The tables of keys, by the serial of their backend, with what they were made from: building one takes a while.
+    tables: HashMap<u64, (HashTable, Vec<(String, u32)>, Arc<KeyTable>)>,
 }
 
 impl Registry {
     /// An empty registry for a process with so many threads.
     #[must_use]
     pub fn new(threads: usize) -> Self {
-        Self { threads, endpoints: Kept::default(), backends: Kept::default() }
+        Self { threads, endpoints: Kept::default(), backends: Kept::default(), tables: HashMap::new() }
+    }
+
+    /// The table of keys of a backend, over these endpoints by name and weight.
+    pub(super) fn table(&mut self, backend: u64, kind: HashTable, endpoints: Vec<(String, u32)>) -> Arc<KeyTable> {
+        match self.tables.get(&backend) {
+            Some((known, of, table)) if *known == kind && *of == endpoints => Arc::clone(table),
+            _ => {
+                let table = Arc::new(KeyTable::of(kind, &endpoints));
+                self.tables.insert(backend, (kind, endpoints, Arc::clone(&table)));
+                table
+            }
+        }
     }
 
     /// The state of an endpoint, new or known.
@@ -132,6 +217,8 @@ impl Registry {
             address: id.address,
             name: id.address.to_string().into(),
             picks: AtomicU64::new(0),
+            estimate: Estimate::default(),
+            ready: Mutex::default(),
         })
     }
 
@@ -143,6 +230,7 @@ impl Registry {
             serial,
             name: name.into(),
             traffic: Traffic::new(threads),
+            in_flight: AtomicU64::new(0),
         })
     }
 
@@ -150,6 +238,8 @@ impl Registry {
     pub fn sweep(&mut self, now: Instant) {
         self.endpoints.sweep(now);
         self.backends.sweep(now);
+        let known: HashSet<_> = self.backends.known.values().map(|entry| entry.state.serial).collect();
+        self.tables.retain(|backend, _| known.contains(backend));
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) trait Turn {
 }
 
 /// Credit is kept in units of 2^-20 of a weight, so that scaling it when weights change loses nothing that adds up. The
-/// largest sum, 128 candidates of weight 1,000,000, has 47 bits then.
+/// largest sum, 128 candidates of weight 1,000,000 in hundredths, has 54 bits then.
 const FRACTION_BITS: u32 = 20;
 
 /// Picks the index of a candidate. Those that are not eligible gain no credit, so that their return causes no burst.
@@ -21,10 +21,19 @@ pub(super) fn next<T: Turn>(
     credit: &mut [super::thread_state::Turns],
     eligible: impl Fn(&T) -> bool,
 ) -> Option<usize> {
+    next_where(candidates, credit, |index| eligible(&candidates[index]))
+}
+
+/// The same, by index.
+pub(super) fn next_where<T: Turn>(
+    candidates: &[T],
+    credit: &mut [super::thread_state::Turns],
+    eligible: impl Fn(usize) -> bool,
+) -> Option<usize> {
     let mut total = 0;
     let mut best: Option<(usize, usize, i64)> = None;
     for (index, candidate) in candidates.iter().enumerate() {
-        if !eligible(candidate) {
+        if !eligible(index) {
             continue;
         }
         let weight = i64::from(candidate.weight()) << FRACTION_BITS;

@@ -10,11 +10,13 @@ use super::{smooth::Turn, thread_state::Turns};
 /// From this many candidates on: a smooth pick over more costs over a microsecond.
 pub(super) const MORE_THAN: usize = 128;
 
-/// The stride of weight 1. The largest weight, 1,000,000, still has one of 4,294.
-const ONE: u64 = 1 << 32;
+/// The stride of weight 1. The largest weight in force, 1,000,000 in hundredths, still has one of 4,294.
+const ONE: u64 = 100 << 32;
+/// Passes are counted anew from here, long before they would wrap.
+const TOO_FAR: u64 = 1 << 62;
 
 /// The order in which a backend's candidates are next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Stride {
     /// (pass, index), the smallest on top: ties go by order.
     heap: BinaryHeap<Reverse<(u64, usize)>>,
@@ -52,12 +54,28 @@ impl Stride {
                 let next = pass + ONE / u64::from(candidate.weight().max(1));
                 turns[candidate.slot()].pass = next;
                 self.heap.push(Reverse((next, index)));
-                picked = Some(index);
+                picked = Some((index, next));
                 break;
             }
             self.aside.push(Reverse((pass, index)));
         }
         self.heap.extend(self.aside.drain(..));
-        picked
+        let (index, pass) = picked?;
+        if pass > TOO_FAR {
+            self.rebase(candidates, turns);
+        }
+        Some(index)
+    }
+
+    /// Counts passes from the smallest.
+    #[cold]
+    fn rebase<T: Turn>(&mut self, candidates: &[T], turns: &mut [Turns]) {
+        let least = self.heap.peek().map_or(0, |Reverse((pass, _))| *pass);
+        let mut passes = std::mem::take(&mut self.heap).into_vec();
+        for Reverse((pass, index)) in &mut passes {
+            *pass -= least;
+            turns[candidates[*index].slot()].pass = *pass;
+        }
+        self.heap = passes.into();
     }
 }

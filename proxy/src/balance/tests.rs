@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use evenkeel_crds::{
     RoutingTable,
+    api::Algorithm,
     table::{BackendPolicy, BackendSource, EndpointRow, EndpointState as RowState, Endpoints, Fleet, Policy},
 };
 use proptest::prelude::*;
@@ -11,8 +12,9 @@ use proptest::prelude::*;
 use super::*;
 
 /// A table with backends of so many endpoints: (weight, endpoint weights).
-fn table(backends: &[(u32, &[u32])]) -> RoutingTable {
+pub(super) fn table(backends: &[(u32, &[u32])]) -> RoutingTable {
     let mut policy = Policy::new("shop", "web", 1, 8080);
+    policy.load_balancing.algorithm = Algorithm::RoundRobin;
     let mut endpoints = Endpoints::default();
     for (index, (weight, rows)) in backends.iter().enumerate() {
         let name = format!("b{index}");
@@ -48,16 +50,16 @@ impl Proxy {
 
     fn with_seed(table: &RoutingTable, seed: u64) -> Self {
         let mut registry = Registry::new(1);
-        let view = View::of(Arc::new(Plan::compile(table, &mut registry, seed)));
+        let view = View::of(Arc::new(Plan::compile(table, &mut registry, seed)), &Surroundings::default());
         Self { registry, thread: ThreadState::new(seed), view }
     }
 
     fn load(&mut self, table: &RoutingTable) {
-        self.view = View::of(Arc::new(Plan::compile(table, &mut self.registry, 0)));
+        self.view = View::of(Arc::new(Plan::compile(table, &mut self.registry, 0)), &Surroundings::default());
     }
 
     fn pick(&mut self, tried: &[Arc<EndpointState>]) -> Result<Picked, NoPick> {
-        pick(&self.view, &mut self.thread, &Context { tried })
+        pick(&self.view, &mut self.thread, &Context { tried, ..Context::default() })
     }
 
     fn names(&mut self, picks: usize) -> String {

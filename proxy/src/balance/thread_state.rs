@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Candidates, PlannedEndpoint, View,
+    Candidate, Candidates, View,
     smooth::{self, Turn},
     stride::{self, Stride},
 };
@@ -15,16 +15,21 @@ use super::{
 const MAX_PHASE: u64 = 1024;
 
 /// Whose turn it is among a pool's backends, and among the endpoints of each.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ThreadState {
     epoch: u64,
-    random: Option<fastrand::Rng>,
+    has_phase: bool,
+    pub(super) random: fastrand::Rng,
     pub(super) backends: Vec<Turns>,
     pub(super) endpoints: Vec<Turns>,
-    /// By the index of [`View::backends`]: set where there are too many candidates for smooth round robin.
-    pub(super) strides: Vec<Option<Stride>>,
-    totals: HashMap<u64, u64>,
+    /// By the index of [`View::backends`], of those near and far: set where there are too many candidates for smooth round robin.
+    pub(super) strides: Vec<[Option<Stride>; 2]>,
+    /// The sums of weights that credits were given by, of each backend's groups; of the pool's tiers under [`POOL`].
+    totals: HashMap<(u64, usize), u64>,
 }
+
+/// No backend has this serial.
+const POOL: u64 = 0;
 
 /// The turns of a backend or an endpoint.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,6 +44,37 @@ pub(super) struct Turns {
     pub(super) credit: i64,
     /// The stride scheduler's.
     pub(super) pass: u64,
+    /// Where draws led.
+    recent: Recent,
+}
+
+/// Picks of this second and of the one before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    second: u64,
+    now: u32,
+    before: u32,
+}
+
+impl Turns {
+    /// Counts a pick.
+    pub(super) fn count(&mut self, second: u64) {
+        let recent = &mut self.recent;
+        if recent.second != second {
+            recent.before = if recent.second + 1 == second { recent.now } else { 0 };
+            (recent.second, recent.now) = (second, 0);
+        }
+        recent.now = recent.now.saturating_add(1);
+    }
+
+    /// How many picks there were in this second and the one before.
+    pub(super) fn recent(&self, second: u64) -> u64 {
+        match second - self.recent.second.min(second) {
+            0 => u64::from(self.recent.now) + u64::from(self.recent.before),
+            1 => self.recent.now.into(),
+            _ => 0,
+        }
+    }
 }
 
 impl Turn for Candidates {
@@ -51,7 +87,7 @@ impl Turn for Candidates {
     }
 }
 
-impl Turn for PlannedEndpoint {
+impl Turn for Candidate {
     fn weight(&self) -> u32 {
         self.weight
     }
@@ -67,7 +103,8 @@ impl ThreadState {
     pub fn new(seed: u64) -> Self {
         Self {
             epoch: 0,
-            random: (seed != 0).then(|| fastrand::Rng::with_seed(seed)),
+            has_phase: seed != 0,
+            random: fastrand::Rng::with_seed(seed),
             backends: Vec::new(),
             endpoints: Vec::new(),
             strides: Vec::new(),
@@ -84,52 +121,53 @@ impl ThreadState {
         let serials = view.backends.iter().map(|backend| (backend.state.slot, backend.state.serial));
         self.backends.resize(room(&self.backends, serials.clone()), Turns::default());
         serials.for_each(|(slot, serial)| enter(&mut self.backends[slot], serial, before, view.epoch));
-        rescale(&mut self.totals, 0, &view.backends, &mut self.backends);
-        if before == 0 {
-            self.run_ahead(&view.backends, Level::Backends);
+        let (primary, backup) = view.backends.split_at(view.primary);
+        for (tier, backends) in [primary, backup].into_iter().enumerate() {
+            rescale(&mut self.totals, (POOL, tier), backends, &mut self.backends);
+            if before == 0 {
+                let phase = self.phase(backends);
+                for _ in 0..phase {
+                    smooth::next(backends, &mut self.backends, |_| true);
+                }
+            }
         }
         self.strides.clear();
         for backend in &view.backends {
             self.enter_endpoints(backend, before, view.epoch);
         }
-        self.totals
-            .retain(|serial, _| *serial == 0 || view.backends.iter().any(|backend| backend.state.serial == *serial));
+        let is_known = |serial| serial == POOL || view.backends.iter().any(|backend| backend.state.serial == serial);
+        self.totals.retain(|(serial, _), _| is_known(*serial));
         true
     }
 
     fn enter_endpoints(&mut self, backend: &Candidates, before: u64, epoch: u64) {
-        let endpoints = &backend.endpoints;
-        let serials = endpoints.iter().map(|endpoint| (endpoint.state.slot, endpoint.state.serial));
-        self.endpoints.resize(room(&self.endpoints, serials.clone()), Turns::default());
-        let new = !self.totals.contains_key(&backend.state.serial);
-        serials.for_each(|(slot, serial)| enter(&mut self.endpoints[slot], serial, before, epoch));
-        let stride = (endpoints.len() > stride::MORE_THAN).then(|| Stride::prepare(endpoints, &mut self.endpoints));
-        rescale(&mut self.totals, backend.state.serial, endpoints, &mut self.endpoints);
-        self.strides.push(stride);
-        if new {
-            self.run_ahead(endpoints, Level::Endpoints);
+        let mut strides = [None, None];
+        for (place, group) in backend.groups().enumerate() {
+            let candidates = &group.candidates;
+            let serials = candidates.iter().map(|candidate| (candidate.state.slot, candidate.state.serial));
+            self.endpoints.resize(room(&self.endpoints, serials.clone()), Turns::default());
+            let of = (backend.state.serial, place);
+            let new = !self.totals.contains_key(&of);
+            serials.for_each(|(slot, serial)| enter(&mut self.endpoints[slot], serial, before, epoch));
+            let stride = &mut strides[place];
+            *stride = (candidates.len() > stride::MORE_THAN).then(|| Stride::prepare(candidates, &mut self.endpoints));
+            rescale(&mut self.totals, of, candidates, &mut self.endpoints);
+            for _ in 0..if new { self.phase(candidates) } else { 0 } {
+                match stride {
+                    Some(stride) => stride.next(candidates, &mut self.endpoints, |_| true),
+                    None => smooth::next(candidates, &mut self.endpoints, |_| true),
+                };
+            }
         }
+        self.strides.push(strides);
     }
 
-    /// Runs k picks, k uniform in [0, min(Σw, 1,024)): else every thread of every proxy begins with the same candidate
+    /// How many picks to run ahead, in [0, min(Σw, 1,024)): else every thread of every proxy begins with the same candidate
     /// (kubernetes/ingress-nginx#4023, envoy#10064, traefik#8275).
-    fn run_ahead<T: Turn>(&mut self, candidates: &[T], level: Level) {
+    fn phase<T: Turn>(&mut self, candidates: &[T]) -> u64 {
         let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight())).sum();
-        let Some(random) = self.random.as_mut().filter(|_| total > 0) else { return };
-        for _ in 0..random.u64(0..total.min(MAX_PHASE)) {
-            match (level, self.strides.last_mut()) {
-                (Level::Backends, _) => smooth::next(candidates, &mut self.backends, |_| true),
-                (Level::Endpoints, Some(Some(stride))) => stride.next(candidates, &mut self.endpoints, |_| true),
-                (Level::Endpoints, _) => smooth::next(candidates, &mut self.endpoints, |_| true),
-            };
-        }
+        if self.has_phase && total > 0 { self.random.u64(0..total.min(MAX_PHASE)) } else { 0 }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Level {
-    Backends,
-    Endpoints,
 }
 
 /// The length that holds every slot.
@@ -149,7 +187,7 @@ fn enter(turns: &mut Turns, serial: u64, before: u64, epoch: u64) {
 /// Credit is in units of weight: when the sum of weights changes it is scaled along. Unscaled, a credit of a million from
 /// weights of a million would win the next hundred thousand picks under weights of one. Who was away has none, since the
 /// units of his time are forgotten; and what leavers took along is made good, so that it sums up to 0 as ever.
-fn rescale<T: Turn>(totals: &mut HashMap<u64, u64>, of: u64, candidates: &[T], turns: &mut [Turns]) {
+fn rescale<T: Turn>(totals: &mut HashMap<(u64, usize), u64>, of: (u64, usize), candidates: &[T], turns: &mut [Turns]) {
     let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight())).sum();
     let before = totals.insert(of, total).unwrap_or(total);
     let mut sum = 0;

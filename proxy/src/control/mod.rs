@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use crate::{
-    balance::{Plan, Registry, View},
+    balance::{Plan, Registry, Surroundings, View},
     mishap,
     shared::Shared,
     source::{Seen, Update},
@@ -45,6 +45,15 @@ use taking::Taken;
 /// What is no longer needed is looked for this often.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Who this proxy is, as far as it was told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Identity {
+    /// Its pod's name.
+    pub(crate) pod: Option<String>,
+    /// Its zone.
+    pub(crate) zone: Option<String>,
+}
+
 /// Everything that control knows. Its tasks share it, on one thread.
 pub(crate) struct Control {
     pub(crate) shared: Arc<Shared>,
@@ -54,6 +63,9 @@ pub(crate) struct Control {
     /// Views that were in force. Freed here and not by a worker, whose request would wait for it.
     retired: Vec<Arc<View>>,
     seed: u64,
+    identity: Identity,
+    /// When the view of each pool is due to be made anew, while slow starts go on.
+    due: Vec<Option<Instant>>,
     /// Whether every pool has served; then for ever. A clash of ports or a bad table of one pool, later on, must not take the
     /// whole pod out of service: its other pools serve, and the application has other things to do than to call this one.
     started: watch::Sender<bool>,
@@ -62,10 +74,18 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(shared: Arc<Shared>, pools: Vec<PoolControl>, listeners: Listeners, seed: u64) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        pools: Vec<PoolControl>,
+        listeners: Listeners,
+        identity: Identity,
+        seed: u64,
+    ) -> Self {
         let registry = Registry::new(shared.threads());
         Self {
             shared,
+            identity,
+            due: vec![None; pools.len()],
             pools,
             registry,
             listeners,
@@ -138,9 +158,46 @@ impl Control {
     fn put_in_force(&mut self, pool: usize, taken: Taken) {
         let backends = &taken.table.policy.backends;
         mishap::may_strike(mishap::CONTROL, || backends.first().map_or(&[], |backend| backend.name.as_bytes()));
-        let view = Arc::new(View::of(Arc::new(Plan::compile(&taken.table, &mut self.registry, self.seed))));
-        self.retired.extend(self.shared.pools[pool].view.swap(Some(view)));
+        let plan = Plan::compile(&taken.table, &mut self.registry, self.seed);
         self.pools[pool].in_force(taken);
+        self.show(pool, Arc::new(plan));
+    }
+
+    /// Shows workers who is eligible now.
+    fn show(&mut self, pool: usize, plan: Arc<Plan>) {
+        let zone = self.zone(pool);
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let unix_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let step = plan.slow_start.step();
+        let view = View::of(plan, &Surroundings { unix_ms, zone: &zone });
+        self.due[pool] = view.is_ramping.then(|| Instant::now() + step);
+        self.retired.extend(self.shared.pools[pool].view.swap(Some(Arc::new(view))));
+    }
+
+    /// This proxy's zone: as it was told, else as the pool's table has it; empty if unknown.
+    fn zone(&self, pool: usize) -> String {
+        let Identity { pod, zone } = &self.identity;
+        if let Some(zone) = zone {
+            return zone.clone();
+        }
+        let table = self.pools[pool].table();
+        let me = table.and_then(|table| table.fleet.proxies.iter().find(|proxy| Some(&proxy.name) == pod.as_ref()));
+        me.map_or_else(String::new, |me| me.zone.clone())
+    }
+
+    /// When the next slow start goes on.
+    fn next_due(&self) -> Option<Instant> {
+        self.due.iter().flatten().min().copied()
+    }
+
+    /// Goes on with slow starts.
+    fn ramp(&mut self, now: Instant) {
+        for pool in 0..self.due.len() {
+            let view = self.shared.pools[pool].view.load_full();
+            if let Some(view) = view.filter(|_| self.due[pool].is_some_and(|due| due <= now)) {
+                self.show(pool, Arc::clone(&view.plan));
+            }
+        }
     }
 
     fn say(&self, denied: &Denied, port: Option<u16>) -> Refusal {
@@ -177,14 +234,25 @@ pub(crate) async fn run(control: Rc<RefCell<Control>>, mut updates: mpsc::Receiv
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let due = control.borrow().next_due();
         tokio::select! {
             update = updates.recv() => match update {
                 Some(update) => control.borrow_mut().apply(update),
                 None => return,
             },
             now = sweep.tick() => control.borrow_mut().sweep(now),
+            now = at(due) => control.borrow_mut().ramp(now),
         }
     }
+}
+
+/// That moment, or never.
+async fn at(due: Option<Instant>) -> Instant {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+    Instant::now()
 }
 
 /// Answers the admin port.

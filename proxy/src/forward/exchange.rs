@@ -1,12 +1,14 @@
 //! One request's account: what it holds, and how it ended. It is told exactly once, whatever ends the request.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{Fault, Reply, answer};
 use crate::{
-    balance::{AccessLog, BackendState, BudgetRules, NoPick, Outcome, Permit, Picked, Reason, View},
+    balance::{
+        AccessLog, BackendState, BudgetRules, EndpointState, NoPick, Outcome, Permit, Picked, Reason, Seen, View,
+    },
     codec::{Asked, Framing, RequestHead},
     guard::{LineRules, Refusal},
     report::{End, Ended, Record},
@@ -21,6 +23,8 @@ pub(crate) struct Exchange {
     client: Rc<Client>,
     backend: Option<Arc<BackendState>>,
     permit: Option<Permit>,
+    /// What the request's endpoint is chosen by, if its pool has it so.
+    key: Option<Box<[u8]>>,
     outcome: Option<Outcome>,
     /// When its first byte came.
     start: Instant,
@@ -32,6 +36,8 @@ pub(crate) struct Exchange {
     sent: u64,
     attempts: u32,
     is_head: bool,
+    /// Whether somebody asks how long its endpoint takes.
+    is_timed: bool,
     /// Its line in the access log, if it may have one.
     record: Option<Record>,
 }
@@ -48,6 +54,8 @@ impl Exchange {
             client: Rc::clone(client),
             backend: None,
             permit: None,
+            key: None,
+            is_timed: false,
             outcome: None,
             start,
             attempt: start,
@@ -73,11 +81,17 @@ impl Exchange {
         }
     }
 
+    /// Notes what its endpoint is chosen by.
+    pub(super) fn note_key(&mut self, key: Option<Box<[u8]>>) {
+        self.key = key;
+    }
+
     /// Picks an endpoint that was not tried, and takes a place there.
-    pub(super) fn pick(&mut self, view: &View, tried: &[Arc<crate::balance::EndpointState>]) -> Result<Picked, NoPick> {
+    pub(super) fn pick(&mut self, view: &View, tried: &[Arc<EndpointState>]) -> Result<Picked, NoPick> {
         self.permit = None;
-        let picked = self.worker.pick(self.pool.index, view, tried)?;
-        self.permit = Some(Permit::take(Arc::clone(&picked.endpoint)));
+        self.is_timed = view.plan.rule.is_timed();
+        let picked = self.worker.pick(self.pool.index, view, self.key.as_deref(), tried)?;
+        self.permit = Some(picked.permit());
         self.attempts = self.attempts.max(1);
         self.backend = Some(Arc::clone(&picked.backend));
         Ok(picked)
@@ -85,8 +99,16 @@ impl Exchange {
 
     /// Takes a place again where an earlier attempt was answered.
     pub(super) fn return_to(&mut self, picked: &Picked) {
-        self.permit = Some(Permit::take_again(Arc::clone(&picked.endpoint)));
+        self.permit = Some(picked.permit_again());
         self.backend = Some(Arc::clone(&picked.backend));
+    }
+
+    /// Tells what came of an attempt, for those that are chosen next.
+    pub(super) fn report(&self, failed: bool) {
+        let Some(permit) = &self.permit else { return };
+        // The time costs more than the rest, and most need it not.
+        let latency = if failed || self.is_timed { self.attempt.elapsed() } else { Duration::ZERO };
+        permit.endpoint().report(self.worker.millis(), Seen { latency, failed }, self.is_timed);
     }
 
     /// Counts fields that were dropped for their names.
@@ -177,6 +199,26 @@ impl Exchange {
         }
     }
 
+    /// Tells what nobody has told yet of the endpoint: that it broke off an answer, or how long a client waited in vain.
+    fn report_end(&self, outcome: Outcome) {
+        match (outcome.reason, self.head) {
+            (Some(Reason::UpstreamClosed | Reason::UpstreamProtocol | Reason::ResponseTimeout), Some(_)) => {
+                self.report(true)
+            }
+            (Some(Reason::ClientLeft), None) if self.is_timed => {
+                let waited = self.attempt.elapsed();
+                let endpoint = self.permit.as_ref().map(Permit::endpoint);
+                let now = self.worker.millis();
+                if let Some(endpoint) =
+                    endpoint.filter(|endpoint| endpoint.latency(now).is_none_or(|known| known < waited))
+                {
+                    endpoint.report(now, Seen { latency: waited, failed: false }, true);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn log(&self, record: Record, outcome: Outcome, ended: &Ended) {
         self.worker.log.end(
             record,
@@ -187,7 +229,7 @@ impl Exchange {
                 duration: ended.duration,
                 ttfb: self.head.map(|head| head.duration_since(self.start)),
                 backend: self.backend.as_ref().map(|backend| &*backend.name),
-                endpoint: self.permit.as_ref().map(Permit::endpoint),
+                endpoint: self.permit.as_ref().map(|permit| &**permit.endpoint()),
                 attempts: self.attempts,
             },
         );
@@ -208,6 +250,9 @@ impl Drop for Exchange {
         let outcome = self.outcome.unwrap_or_else(unfinished);
         let thread = self.worker.index;
         let ended = self.ended(outcome);
+        if outcome.reason.is_some() {
+            self.report_end(outcome);
+        }
         match &self.backend {
             Some(backend) => backend.traffic.count(thread, &ended),
             None => self.pool.local.add(thread, outcome.class()),

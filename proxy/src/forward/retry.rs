@@ -5,7 +5,7 @@
 //! whose fresh connection breaks before the first byte of an answer is sent once more, elsewhere. What a pool lists: answers
 //! after which an idempotent request is sent elsewhere, 504 standing for none in time as well.
 
-use crate::balance::{Reason, Retry};
+use crate::balance::{Reason, Retry, Side};
 
 /// Further endpoints after a connection that could not be made.
 const MAX_FURTHER_CONNECTS: u8 = 2;
@@ -68,6 +68,15 @@ impl Failure {
     /// Whether an endpoint may have seen the request.
     pub(super) fn was_sent(self) -> bool {
         !matches!(self, Self::Connect(_) | Self::DeadUnsent)
+    }
+
+    /// Whether it is the endpoint's: not a client's, not ours, and not that of a connection that was kept for too long.
+    pub(super) fn is_endpoints(self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Broken | Self::Late | Self::Status => true,
+            Self::DeadUnsent | Self::DeadSent => false,
+            Self::Final(reason) => reason.side() == Side::Upstream,
+        }
     }
 
     /// Whether what follows should not come at once: the endpoint may have had enough to do.

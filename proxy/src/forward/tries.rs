@@ -31,7 +31,13 @@ pub(super) async fn forward(mut exchange: Box<Exchange>, first: &View, mut outgo
     loop {
         let view = newer.as_deref().unwrap_or(first);
         exchange.begin_attempt();
-        let failure = match tries.attempt(&exchange, view, rules, &picked, &mut outgoing).await {
+        let attempted = tries.attempt(&exchange, view, rules, &picked, &mut outgoing).await;
+        match &attempted {
+            Ok(answer) => exchange.report(is_failing(answer.0.head.status.as_u16())),
+            Err(failure) if failure.is_endpoints() => exchange.report(true),
+            Err(_) => {}
+        }
+        let failure = match attempted {
             Ok(answer) if outgoing.can_repeat() && is_listed(view, &answer) => {
                 tries.hold(
                     &exchange,
@@ -74,6 +80,11 @@ pub(super) async fn forward(mut exchange: Box<Exchange>, first: &View, mut outgo
             }
         }
     }
+}
+
+/// Whether an answer says that the endpoint cannot answer, or not so much: 501 and 505 say what nobody there can do.
+fn is_failing(status: u16) -> bool {
+    status == 429 || status >= 500 && ![501, 505].contains(&status)
 }
 
 fn is_listed(view: &View, answer: &Answer) -> bool {

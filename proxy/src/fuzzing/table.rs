@@ -8,7 +8,7 @@ use evenkeel_crds::{
     table::{ENDPOINTS_KEY, FLEET_KEY, MAX_UNPACKED_BYTES, POLICY_KEY, Parts, Policy},
 };
 
-use crate::balance::{Context, Plan, Registry, ThreadState, View, pick};
+use crate::balance::{Context, Plan, Registry, Surroundings, ThreadState, View, pick};
 
 /// Between the three parts, each a line of its own.
 const BETWEEN: &str = "\n--\n";
@@ -47,10 +47,12 @@ fn can_be_run(table: &RoutingTable) {
     for table in [table, &drained, table] {
         let plan = Plan::compile(table, &mut registry, 3);
         assert_eq!(plan.backends.len(), table.policy.backends.len());
-        let view = View::of(Arc::new(plan));
+        let view = View::of(Arc::new(plan), &Surroundings { unix_ms: 1, zone: "a" });
         let mut tried = Vec::new();
         for _ in 0..20 {
-            let Ok(picked) = pick(&view, &mut thread, &Context { tried: &tried }) else { break };
+            let Ok(picked) = pick(&view, &mut thread, &Context { tried: &tried, key: Some(b"key"), now: 1 }) else {
+                break;
+            };
             is_of(table, picked.endpoint.address, &picked.backend.name);
             assert!(!tried.iter().any(|before| Arc::ptr_eq(before, &picked.endpoint)), "tried twice");
             tried.push(picked.endpoint);

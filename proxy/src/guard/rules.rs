@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue};
 
 use evenkeel_crds::{
     network::Network,
-    table::{FieldsPolicy, Policy},
+    table::{FieldsPolicy, HashKey, Policy},
 };
 
 use crate::codec;
@@ -20,6 +20,8 @@ pub struct Rules {
     pub response: LineRules,
     /// The largest body of a request.
     pub max_body: Option<u64>,
+    /// What of a request is its key, where keys choose endpoints.
+    pub key: Option<HashKey>,
 }
 
 /// Fields to remove, to replace and to add, in this order.
@@ -90,6 +92,7 @@ impl Rules {
             request: LineRules::of(&FieldRules::of(&policy.headers.request)),
             response: LineRules::of(&FieldRules::of(&policy.headers.response)),
             max_body: policy.limits.request_body_bytes,
+            key: policy.load_balancing.consistent_hash.as_ref().map(|hash| hash.key.clone()),
         }
     }
 }

@@ -235,10 +235,22 @@ impl Worker {
         }
     }
 
-    /// Picks an endpoint of a pool that was not tried.
-    pub(crate) fn pick(&self, pool: usize, view: &View, tried: &[Arc<EndpointState>]) -> Result<Picked, NoPick> {
+    /// Picks an endpoint of a pool for a request with this key, one that was not tried.
+    pub(crate) fn pick(
+        &self,
+        pool: usize,
+        view: &View,
+        key: Option<&[u8]>,
+        tried: &[Arc<EndpointState>],
+    ) -> Result<Picked, NoPick> {
         self.prepare(pool, view);
-        pick(view, &mut self.turns[pool].borrow_mut(), &Context { tried })
+        pick(view, &mut self.turns[pool].borrow_mut(), &Context { tried, key, now: self.millis() })
+    }
+
+    /// Milliseconds since the process began, as of the last tick.
+    pub(crate) fn millis(&self) -> u64 {
+        let since = self.waits.now().saturating_duration_since(self.shared.start);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Takes a view up, if it is a new one: connections to endpoints that get no new traffic are closed.

@@ -1,0 +1,88 @@
+//! Consistent hashing: which endpoint a key belongs to, whoever asks.
+
+use std::sync::Arc;
+
+use evenkeel_crds::api::HashTable as Kind;
+use xxhash_rust::xxh64::xxh64;
+
+use super::{
+    maglev::{Maglev, SLOTS},
+    ring::Ring,
+};
+
+/// Another one than for tables and backends: who ramps takes keys of all parts.
+const RAMP_SEED: u64 = 3;
+/// So many places are looked at for a candidate: enough for one of hundreds, and still no wait.
+const MOST_STEPS: usize = 1 << 14;
+/// No candidate.
+const NONE: u32 = u32::MAX;
+
+/// Where keys belong, over all endpoints of a backend, whether they can serve or not: a flap rebuilds nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum KeyTable {
+    /// nginx's ring.
+    Ring(Ring),
+    /// Maglev's table.
+    Maglev(Maglev),
+}
+
+impl KeyTable {
+    /// A table of endpoints by their names and weights as they are written. Without a weight nobody has a key.
+    #[must_use]
+    pub fn of(kind: Kind, endpoints: &[(String, u32)]) -> Self {
+        let named = || endpoints.iter().map(|(name, weight)| (name.as_str(), *weight));
+        let maglev = match kind {
+            Kind::Maglev => Maglev::of(&named().collect::<Vec<_>>(), SLOTS),
+            Kind::Ring => None,
+        };
+        maglev.map_or_else(|| Self::Ring(Ring::of(named())), Self::Maglev)
+    }
+}
+
+/// Where keys find a candidate.
+#[derive(Debug)]
+pub struct Lookup {
+    table: Arc<KeyTable>,
+    /// The candidate of each number in the table.
+    candidates: Box<[u32]>,
+}
+
+impl Lookup {
+    /// For candidates with these numbers in the table, in their order.
+    pub(super) fn of(table: &Arc<KeyTable>, numbers: impl Iterator<Item = u32>) -> Self {
+        let mut candidates = Vec::new();
+        for (candidate, number) in (0..).zip(numbers) {
+            let number = usize::try_from(number).unwrap_or(usize::MAX);
+            if number >= candidates.len() {
+                candidates.resize(number + 1, NONE);
+            }
+            candidates[number] = candidate;
+        }
+        Self { table: Arc::clone(table), candidates: candidates.into() }
+    }
+
+    /// The first candidate of a key, from its own on, that `accepts`.
+    pub(super) fn find(&self, key: &[u8], mut accepts: impl FnMut(usize) -> bool) -> Option<usize> {
+        let mut of = |number: u32| {
+            let candidate = *self.candidates.get(usize::try_from(number).ok()?)?;
+            usize::try_from(candidate).ok().filter(|_| candidate != NONE).filter(|candidate| accepts(*candidate))
+        };
+        match &*self.table {
+            KeyTable::Ring(ring) => ring.walk(key).take(MOST_STEPS).find_map(&mut of),
+            KeyTable::Maglev(maglev) => maglev.walk(key).take(MOST_STEPS).find_map(&mut of),
+        }
+    }
+
+    /// The name of the kind of table.
+    pub(super) fn name(&self) -> &'static str {
+        match &*self.table {
+            KeyTable::Ring(_) => "Ring",
+            KeyTable::Maglev(_) => "Maglev",
+        }
+    }
+}
+
+/// Whether who has that much of its slow start behind it takes a key: always the same ones, and more as it goes on.
+pub(super) fn is_taken(key: &[u8], ramp: u32) -> bool {
+    xxh64(key, RAMP_SEED) % u64::from(super::slow_start::ALL) < u64::from(ramp)
+}
