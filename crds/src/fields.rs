@@ -43,6 +43,13 @@ pub fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Whether a text can be the name of a query's parameter as it is written: visible ASCII without what ends a name or the
+/// query.
+#[must_use]
+pub fn is_parameter(name: &str) -> bool {
+    (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=#".contains(&byte))
+}
+
 /// Whether nobody but the proxy may change a field of that name.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {

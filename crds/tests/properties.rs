@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use evenkeel_crds::{
     BalancerPool, RoutingTable,
     address::Scope,
-    api::{Backend, BalancerPoolSpec, Endpoint as Listed, GepDuration, Listener, PortRef, ServiceRef, Timeouts},
+    api::{
+        Algorithm, Backend, BalancerPoolSpec, ConsistentHash, Endpoint as Listed, GepDuration, HashHeader, HashType,
+        Listener, LoadBalancing, PortRef, Score, ServiceRef, SlowStart, Timeouts, ZoneAware, ZoneMode,
+    },
     names::labels,
     table::{EndpointState, FleetProxy, Parts},
     translate::{Inputs, Translation, translate},
@@ -188,12 +191,38 @@ fn backend() -> impl Strategy<Value = Backend> {
         3 => vec(listed, 1..4).prop_map(|endpoints| (None, Some(endpoints))),
         1 => Just((None, None)),
     ];
-    ("[a-z]{3}", source, number(0..=1_000_000)).prop_map(|(name, (service, endpoints), weight)| Backend {
-        name,
-        service,
-        endpoints,
-        weight,
-    })
+    let backup = of(any::<bool>());
+    ("[a-z]{3}", source, number(0..=1_000_000), backup)
+        .prop_map(|(name, (service, endpoints), weight, backup)| Backend { name, service, endpoints, weight, backup })
+}
+
+/// Often what goes together, sometimes not.
+fn balancing() -> impl Strategy<Value = LoadBalancing> {
+    let algorithm = select(vec![Algorithm::RoundRobin, Algorithm::Score, Algorithm::ConsistentHash]);
+    let types = select(vec![HashType::SourceIp, HashType::Path, HashType::Header]);
+    let hash = (types, of("[A-Za-z_-]{1,9}"), of(number(101..=1000))).prop_map(|(type_, name, max_load_percent)| {
+        let header = name.map(|name| HashHeader { name });
+        ConsistentHash { type_, header, cookie: None, query_parameter: None, table: None, max_load_percent }
+    });
+    let score = (number(0..=50), number(0..=50)).prop_map(|(load, latency)| Score {
+        load,
+        latency,
+        errors: 100_i32.saturating_sub(load).saturating_sub(latency),
+        distance: 0,
+    });
+    let window = of("[0-9]{1,2}(s|ms|m)".prop_map(GepDuration));
+    let slow_start = (window, of(number(1..=100))).prop_map(|(window, min_percent)| SlowStart { window, min_percent });
+    let zone_aware = of(number(50..=100))
+        .prop_map(|spill_over_percent| ZoneAware { mode: ZoneMode::PreferLocal, spill_over_percent });
+    (of(algorithm), of(hash), weighted(0.2, score), of(slow_start), weighted(0.2, zone_aware)).prop_map(
+        |(algorithm, consistent_hash, score, slow_start, zone_aware)| LoadBalancing {
+            algorithm,
+            consistent_hash,
+            score,
+            slow_start,
+            zone_aware,
+        },
+    )
 }
 
 fn pool() -> impl Strategy<Value = BalancerPool> {
@@ -204,15 +233,16 @@ fn pool() -> impl Strategy<Value = BalancerPool> {
         ..Timeouts::default()
     }));
     let name = || prop_oneof![9 => "[a-z]{1,9}", 1 => ".{0,60}"];
-    ((name(), of(name())), number(1..=9000), vec(backend(), 1..4), timeouts, any::<i64>()).prop_map(
-        |((name, namespace), port, backends, timeouts, generation)| {
+    let settings = (timeouts, weighted(0.5, balancing()));
+    ((name(), of(name())), number(1..=9000), vec(backend(), 1..4), settings, any::<i64>()).prop_map(
+        |((name, namespace), port, backends, (timeouts, load_balancing), generation)| {
             let listener = Listener { port, trusted_peers: None };
             let spec = BalancerPoolSpec {
                 protocol: None,
                 listener,
                 proxy: None,
                 backends,
-                load_balancing: None,
+                load_balancing,
                 timeouts,
                 limits: None,
                 retry: None,

@@ -31,6 +31,11 @@ pub struct Backend {
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub weight: i32,
+
+    /// Whether this backend serves only while no other one can; its weight is then its share among the backups. Default
+    /// false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<bool>,
 }
 
 /// A Service and one of its ports.

@@ -9,6 +9,7 @@ mod access_log;
 mod backend;
 mod balancing;
 mod connections;
+mod consistent_hash;
 mod duration;
 mod headers;
 mod limits;
@@ -24,8 +25,9 @@ mod timeouts;
 
 pub use access_log::{AccessLog, AccessLogMode};
 pub use backend::{Backend, Endpoint, ServiceRef};
-pub use balancing::{Algorithm, HashTable, LoadBalancing};
+pub use balancing::{Algorithm, LoadBalancing, Score, SlowStart, ZoneAware, ZoneMode};
 pub use connections::ConnectionPool;
+pub use consistent_hash::{ConsistentHash, HashCookie, HashHeader, HashQueryParameter, HashTable, HashType};
 pub use duration::{DurationError, GepDuration};
 pub use headers::{HeaderField, HeaderFilter, HeaderName, Headers};
 pub use limits::{ByteSize, Limits};

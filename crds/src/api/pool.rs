@@ -77,8 +77,8 @@ pub struct BalancerPoolSpec {
         length(min = 1, max = 64),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
-    #[x_kube(validation = Rule::new("self.exists(b, b.weight > 0)")
-        .message("no backend gets any traffic; give at least one of them a weight above 0"))]
+    #[x_kube(validation = Rule::new("self.exists(b, b.weight > 0 && !(has(b.backup) && b.backup))")
+        .message("no backend gets any traffic; give at least one that is no backup a weight above 0"))]
     pub backends: Vec<Backend>,
 
     /// How an endpoint is chosen.

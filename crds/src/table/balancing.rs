@@ -115,6 +115,6 @@ impl SlowStartPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ZoneAwarePolicy {
-    /// How much of all load may be here before requests go elsewhere, in percent: 50 to 100.
+    /// Of the load of a local and a remote endpoint together, how much the local one may have, in percent: 50 to 100.
     pub spill_over_percent: u32,
 }

@@ -3,17 +3,18 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    BackendPolicy, EndpointRow, FieldsPolicy, KNOWN_REQUIREMENTS, Policy, RetryPolicy, RoutingTable, SCHEMA_VERSION,
-    TableError,
+    BackendPolicy, ConsistentHashPolicy, EndpointRow, FieldsPolicy, HashKey, KNOWN_REQUIREMENTS, LoadBalancingPolicy,
+    Policy, RetryPolicy, RoutingTable, SCHEMA_VERSION, SlowStartPolicy, TableError,
 };
 use crate::{
     address::{self, Scope},
-    api::RetryCode,
+    api::{Algorithm, RetryCode},
     fields, names,
     network::Network,
     translate::{
         MAX_ATTEMPTS, MAX_BACKENDS, MAX_BACKOFF_MS, MAX_BUDGET_INTERVAL_MS, MAX_CODES, MAX_IDLE_PER_ENDPOINT,
-        MAX_REQUESTS_PER_CONNECTION, MAX_SAMPLE_PERCENT, MAX_WEIGHT,
+        MAX_LOAD_PERCENT, MAX_REQUESTS_PER_CONNECTION, MAX_SAMPLE_PERCENT, MAX_WEIGHT, SLOW_START_MS,
+        SLOW_START_PERCENT, SPILL_OVER_PERCENT,
     },
 };
 
@@ -63,6 +64,42 @@ impl RetryPolicy {
     }
 }
 
+impl LoadBalancingPolicy {
+    fn check(&self) -> Result<(), TableError> {
+        let Self { algorithm, consistent_hash, score, slow_start, zone_aware } = self;
+        let is_hash = *algorithm == Algorithm::ConsistentHash;
+        ensure(consistent_hash.is_some() == is_hash, || format!("consistentHash with the algorithm {algorithm:?}"))?;
+        consistent_hash.as_ref().map_or(Ok(()), ConsistentHashPolicy::check)?;
+        let percents = [score.load, score.latency, score.errors, score.distance];
+        ensure(percents.into_iter().map(u64::from).sum::<u64>() == 100, || format!("a score of {percents:?} %"))?;
+        let SlowStartPolicy { window_ms, min_percent } = slow_start;
+        let is_window = *window_ms == 0 || SLOW_START_MS.contains(window_ms);
+        ensure(is_window && SLOW_START_PERCENT.contains(min_percent), || {
+            format!("a slow start from {min_percent} % in {window_ms} ms")
+        })?;
+        let spill_over = zone_aware.map(|zones| zones.spill_over_percent);
+        ensure(spill_over.is_none_or(|percent| !is_hash && SPILL_OVER_PERCENT.contains(&percent)), || {
+            format!("a spill-over of {spill_over:?} % with the algorithm {algorithm:?}")
+        })
+    }
+}
+
+impl ConsistentHashPolicy {
+    fn check(&self) -> Result<(), TableError> {
+        let is_good = match &self.key {
+            HashKey::Header(name) => fields::is_name(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase()),
+            HashKey::Cookie(name) => fields::is_name(name),
+            HashKey::QueryParameter(name) => fields::is_parameter(name),
+            HashKey::SourceIp | HashKey::Path | HashKey::Host => true,
+        };
+        ensure(is_good, || format!("a key {:?}", self.key))?;
+        let percent = self.max_load_percent;
+        ensure(percent.is_none_or(|percent| MAX_LOAD_PERCENT.contains(&percent)), || {
+            format!("a bound of {percent:?} % of a share")
+        })
+    }
+}
+
 impl Policy {
     fn check(&self) -> Result<(), TableError> {
         ensure(names::is_dns_label(&self.namespace), || format!("namespace {:?}", self.namespace))?;
@@ -73,6 +110,7 @@ impl Policy {
         for ms in self.timeouts.all() {
             ensure((1..=MAX_TIMEOUT_MS).contains(&ms), || format!("a timeout of {ms} ms"))?;
         }
+        self.load_balancing.check()?;
         self.retry.check()?;
         let pool = &self.connection_pool;
         let range = |value: u64, most: u64| {

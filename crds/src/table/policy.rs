@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{LoadBalancingPolicy, SCHEMA_VERSION, SchemaVersion};
+use super::{LoadBalancingPolicy, SCHEMA_VERSION, SchemaVersion, version::REQUIRES_BACKUP};
 use crate::{
     api::{AccessLogMode, PortRef, Protocol},
     names,
@@ -368,10 +368,12 @@ impl Policy {
     }
 
     /// This policy as this release writes it: what a newer one published has lost the fields that this one does not
-    /// know, so that neither its version nor its revision fits any more.
+    /// know, so that neither its version nor what it requires nor its revision fits any more.
     #[must_use]
     pub(crate) fn written_anew(mut self) -> Self {
         self.schema_version = SCHEMA_VERSION;
+        let has_backup = self.backends.iter().any(|backend| backend.backup);
+        self.requires = has_backup.then(|| REQUIRES_BACKUP.into()).into_iter().collect();
         self.revision = Self::digest(&serde_json::to_value(&self).unwrap_or_default());
         self
     }

@@ -13,9 +13,12 @@ pub struct SchemaVersion {
 }
 
 /// What this release writes. 1.1 added the policy's `created`, 1.2 `listener.trustedPeers`, `limits` and
-/// `headers`.
-pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 2 };
+/// `headers`, 1.3 all of `loadBalancing` but `algorithm`, and `backends[].backup`.
+pub const SCHEMA_VERSION: SchemaVersion = SchemaVersion { major: 1, minor: 3 };
 
 /// The names in a table's `requires` that this release knows. A table that requires another one is refused: a feature
 /// that must not be ignored is named there, without a new major version.
-pub const KNOWN_REQUIREMENTS: &[&str] = &[];
+pub const KNOWN_REQUIREMENTS: &[&str] = &[REQUIRES_BACKUP];
+
+/// A backend is a backup: who does not know that would send it traffic.
+pub(super) const REQUIRES_BACKUP: &str = "backup";

@@ -4,6 +4,7 @@
 //! another order give the same table.
 
 mod access_log;
+mod balancing;
 mod connections;
 mod endpoints;
 mod ports;
@@ -15,6 +16,7 @@ mod traffic;
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 
 pub use access_log::MAX_SAMPLE_PERCENT;
+pub use balancing::{MAX_LOAD_PERCENT, SLOW_START_MS, SLOW_START_PERCENT, SPILL_OVER_PERCENT};
 pub use connections::{MAX_IDLE_PER_ENDPOINT, MAX_REQUESTS_PER_CONNECTION};
 pub use problem::{Problem, ProblemKind};
 pub use retry::{MAX_ATTEMPTS, MAX_BACKOFF_MS, MAX_BUDGET_INTERVAL_MS, MAX_CODES};

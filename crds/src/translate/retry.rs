@@ -81,7 +81,13 @@ impl Checker<'_> {
         }
     }
 
-    fn within(&mut self, given: Option<&GepDuration>, is_allowed: impl Fn(u128) -> bool, field: &str, message: &str) {
+    pub(super) fn within(
+        &mut self,
+        given: Option<&GepDuration>,
+        is_allowed: impl Fn(u128) -> bool,
+        field: &str,
+        message: &str,
+    ) {
         match given.map(GepDuration::parse) {
             None => {}
             Some(Ok(duration)) => self.require(is_allowed(duration.as_millis()), field, message),

@@ -39,8 +39,7 @@ pub(super) fn resolve(pool: &BalancerPool, scope: Scope) -> Result<Policy, Vec<P
     let mut policy = Policy::new(namespace, name, generation, port_of(spec.listener.port));
     policy.created = pool.metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
     policy.protocol = spec.protocol.unwrap_or_default();
-    policy.load_balancing.algorithm =
-        spec.load_balancing.as_ref().and_then(|balancing| balancing.algorithm).unwrap_or_default();
+    super::balancing::resolve(spec, &mut policy.load_balancing);
     if let Some(timeouts) = &spec.timeouts {
         set_ms(&mut policy.timeouts.connect_ms, timeouts.connect.as_ref());
         set_ms(&mut policy.timeouts.response_header_ms, timeouts.response_header.as_ref());
@@ -61,7 +60,7 @@ fn backend(backend: &Backend) -> BackendPolicy {
     BackendPolicy {
         name: backend.name.clone(),
         weight: weight_of(backend.weight),
-        backup: false,
+        backup: backend.backup.unwrap_or_default(),
         source: match &backend.service {
             Some(service) => BackendSource::Service { name: service.name.clone(), port: service.port.clone() },
             None => BackendSource::Static,
@@ -136,6 +135,7 @@ impl Checker<'_> {
             self.proxy(proxy);
         }
         self.backends(&spec.backends);
+        self.balancing(spec);
         if let Some(timeouts) = &spec.timeouts {
             self.timeout(timeouts.connect.as_ref(), "spec.timeouts.connect");
             self.timeout(timeouts.response_header.as_ref(), "spec.timeouts.responseHeader");
@@ -182,9 +182,9 @@ impl Checker<'_> {
             "a pool has 1 to 64 backends; give at least one, or split the pool",
         );
         self.require(
-            backends.is_empty() || backends.iter().any(|backend| backend.weight > 0),
+            backends.is_empty() || backends.iter().any(|backend| backend.weight > 0 && backend.backup != Some(true)),
             field,
-            "no backend gets any traffic; give at least one of them a weight above 0",
+            "no backend gets any traffic; give at least one that is no backup a weight above 0",
         );
         let mut seen = BTreeSet::new();
         for (index, backend) in backends.iter().enumerate() {

@@ -16,6 +16,24 @@ fn every_value_is_checked_on_both_sides_of_its_bound() {
     };
     let port = |port: u32, bind: u32| policy("/listener", json!({ "port": port, "bindPort": bind }));
     let row = |row: Value| with(ENDPOINTS_KEY, move |rows| rows["backends"]["main"] = json!([row]));
+    let balancing = |settings: Value| {
+        with(POLICY_KEY, move |policy| {
+            let settings = settings.as_object().expect("a map").clone();
+            policy["loadBalancing"].as_object_mut().expect("a map").extend(settings);
+        })
+    };
+    let hash = |key: Value, more: Value| {
+        let mut hash = json!({ "key": key, "table": "Ring" });
+        hash.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        balancing(json!({ "algorithm": "ConsistentHash", "consistentHash": hash }))
+    };
+    let score = |load, latency, errors, distance| {
+        balancing(json!({ "score": { "load": load, "latency": latency, "errors": errors, "distance": distance } }))
+    };
+    let slow_start = |window_ms: u64, min_percent: u32| {
+        balancing(json!({ "slowStart": { "windowMs": window_ms, "minPercent": min_percent } }))
+    };
+    let zones = |percent: u32| balancing(json!({ "zoneAware": { "spillOverPercent": percent } }));
     let no_rows = |mut parts: Parts| {
         parts.data.insert(ENDPOINTS_KEY.into(), r#"{"backends":{}}"#.into());
         parts
@@ -47,6 +65,20 @@ fn every_value_is_checked_on_both_sides_of_its_bound() {
         with(POLICY_KEY, |policy| policy["listener"]["trustedPeers"] = json!(["10.0.0.0/8", "::/0"])),
         with(POLICY_KEY, |policy| policy["headers"] = json!({ "request": { "remove": ["x"], "set": [["y", "1"]] } })),
         with(POLICY_KEY, |policy| policy["headers"] = json!({ "response": { "remove": ["evenkeel-reason"] } })),
+        hash(json!({ "header": "a".repeat(256) }), json!({})),
+        hash(json!({ "cookie": "A_b" }), json!({ "table": "Maglev" })),
+        hash(json!({ "queryParameter": "a".repeat(256) }), json!({ "maxLoadPercent": 101 })),
+        hash(json!("sourceIp"), json!({ "maxLoadPercent": 1000 })),
+        hash(json!("path"), json!({})),
+        hash(json!("host"), json!({})),
+        score(100, 0, 0, 0),
+        score(0, 0, 1, 99),
+        slow_start(0, 1),
+        slow_start(1_000, 100),
+        slow_start(900_000, 10),
+        zones(50),
+        zones(100),
+        with(POLICY_KEY, |policy| policy["backends"][0]["backup"] = json!(true)),
         policy("/backends/0/weight", json!(0)),
         policy("/backends/0/weight", json!(1_000_000)),
         no_rows(policy("/backends/0/name", json!("a".repeat(63)))),
@@ -96,6 +128,29 @@ fn every_value_is_checked_on_both_sides_of_its_bound() {
         with(POLICY_KEY, |policy| policy["headers"] = json!({ "response": { "set": [["evenkeel-reason", "1"]] } })),
         with(POLICY_KEY, |policy| policy["headers"] = json!({ "response": { "set": [["x y", "1"]] } })),
         with(POLICY_KEY, |policy| policy["headers"] = json!({ "response": { "add": [["x", "1\r\ny: 2"]] } })),
+        balancing(json!({ "algorithm": "ConsistentHash" })),
+        balancing(json!({ "consistentHash": { "key": "path", "table": "Ring" } })),
+        hash(json!({ "header": "" }), json!({})),
+        hash(json!({ "header": "X-User" }), json!({})),
+        hash(json!({ "header": "a".repeat(257) }), json!({})),
+        hash(json!({ "cookie": "a=b" }), json!({})),
+        hash(json!({ "queryParameter": "a&b" }), json!({})),
+        hash(json!({ "queryParameter": "" }), json!({})),
+        hash(json!("path"), json!({ "maxLoadPercent": 100 })),
+        hash(json!("path"), json!({ "maxLoadPercent": 1001 })),
+        score(40, 30, 20, 9),
+        score(40, 30, 20, 11),
+        score(u32::MAX, 101, 0, 0),
+        slow_start(999, 10),
+        slow_start(900_001, 10),
+        slow_start(10_000, 0),
+        slow_start(10_000, 101),
+        zones(49),
+        zones(101),
+        balancing(json!({
+            "algorithm": "ConsistentHash", "consistentHash": { "key": "path", "table": "Ring" },
+            "zoneAware": { "spillOverPercent": 80 },
+        })),
         policy("/backends/0/weight", json!(1_000_001)),
         policy("/backends/0/name", json!("")),
         no_rows(policy("/backends/0/name", json!("a".repeat(64)))),

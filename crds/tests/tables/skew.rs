@@ -28,7 +28,9 @@ fn tables_of_every_release_load_for_ever() {
         seen,
         [
             ("guarded".into(), vec![1], 0),
+            ("hashed".into(), vec![2, 1], 0),
             ("large".into(), vec![800], 0),
+            ("scored".into(), vec![1], 0),
             ("sidecar".into(), vec![2], 0),
             ("web".into(), vec![2, 1, 2], 2)
         ]
@@ -40,7 +42,7 @@ fn a_table_of_a_newer_minor_version_loads_and_what_is_unknown_is_told() {
     let mut parts = with(POLICY_KEY, |policy| {
         policy["schemaVersion"] = json!({ "major": 1, "minor": 9, "patch": 1 });
         policy["sessions"] = json!({ "type": "Cookie" });
-        policy["backends"][0]["backup"] = json!(false);
+        policy["backends"][0]["region"] = json!("eu");
     });
     parts
         .data
@@ -57,7 +59,7 @@ fn a_table_of_a_newer_minor_version_loads_and_what_is_unknown_is_told() {
         "endpoints: hints",
         "fleet.json: proxies.0.ip",
         "fleet.json: size",
-        "policy.json: backends.0.backup",
+        "policy.json: backends.0.region",
         "policy.json: schemaVersion.patch",
         "policy.json: sessions",
     ];

@@ -9,7 +9,7 @@ use kube::{
 use serde_json::{Value, json};
 
 /// What the API server is to say: nothing, or this.
-type Expected = Option<&'static str>;
+pub(super) type Expected = Option<&'static str>;
 
 /// A valid pool; each case changes one thing of it.
 fn valid() -> Value {
@@ -68,7 +68,7 @@ async fn try_values(space: &Space, pointer: &str, cases: Vec<(Value, Expected)>)
     wrong
 }
 
-fn numbers(least: i64, most: i64, below: &'static str, above: &'static str) -> Vec<(Value, Expected)> {
+pub(super) fn numbers(least: i64, most: i64, below: &'static str, above: &'static str) -> Vec<(Value, Expected)> {
     vec![(json!(least), None), (json!(most), None), (json!(least - 1), Some(below)), (json!(most + 1), Some(above))]
 }
 
@@ -152,10 +152,6 @@ fn plain_fields() -> Vec<(&'static str, Vec<(Value, Expected)>)> {
                 (json!("Sidecar"), None),
                 (json!("Node"), Some("supported values")),
             ],
-        ),
-        (
-            "/spec/loadBalancing/algorithm",
-            vec![(json!("RoundRobin"), None), (json!("Fastest"), Some("supported values"))],
         ),
         ("/spec/backends/0/name", names.clone()),
         ("/spec/backends/0/weight", numbers(0, 1_000_000, WEIGHT.0, WEIGHT.1)),
@@ -318,7 +314,7 @@ async fn every_rule_and_every_bound_holds_on_both_sides() {
     let Some(stage) = Stage::shared() else { return };
     let space = stage.space("schema").await;
     let mut wrong = Vec::new();
-    for (pointer, cases) in plain_fields().into_iter().chain(rules()) {
+    for (pointer, cases) in plain_fields().into_iter().chain(rules()).chain(super::balancing::cases()) {
         wrong.extend(try_values(&space, pointer, cases).await);
     }
     wrong.extend(try_values(&space, "/spec/backends/1/endpoints/0/address", addresses()).await);
@@ -333,6 +329,8 @@ async fn refusals_name_the_field() {
     for (pointer, value, field) in [
         ("/spec/proxy", json!({ "mode": "External", "replicas": 2 }), "spec.proxy.replicas"),
         ("/spec/timeouts", json!({ "responseHeader": "2h" }), "spec.timeouts.responseHeader"),
+        ("/spec/loadBalancing", json!({ "algorithm": "ConsistentHash" }), "spec.loadBalancing.consistentHash"),
+        ("/spec/loadBalancing", json!({ "slowStart": { "window": "1h" } }), "spec.loadBalancing.slowStart.window"),
         ("/spec/listener/port", json!(9440), "spec.listener.port"),
         ("/spec/backends/1/endpoints/0/address", json!("127.0.0.1"), "spec.backends[1].endpoints[0].address"),
     ] {

@@ -1,5 +1,7 @@
 //! Every bound of every field of the spec, from both sides: what `kubectl apply` refuses, `translate` refuses too.
 
+mod balancing;
+
 use evenkeel_crds::{
     BalancerPool,
     address::Scope,
@@ -12,7 +14,13 @@ use evenkeel_crds::{
 };
 
 fn service(name: &str, port: PortRef) -> Backend {
-    Backend { name: "main".into(), service: Some(ServiceRef { name: name.into(), port }), endpoints: None, weight: 1 }
+    Backend {
+        name: "main".into(),
+        service: Some(ServiceRef { name: name.into(), port }),
+        endpoints: None,
+        weight: 1,
+        backup: None,
+    }
 }
 
 fn endpoint(address: &str) -> Endpoint {
@@ -20,7 +28,7 @@ fn endpoint(address: &str) -> Endpoint {
 }
 
 fn listed(endpoints: Vec<Endpoint>) -> Backend {
-    Backend { name: "metal".into(), service: None, endpoints: Some(endpoints), weight: 1 }
+    Backend { name: "metal".into(), service: None, endpoints: Some(endpoints), weight: 1, backup: None }
 }
 
 /// A pool of two backends, a Service and a list of one endpoint.
