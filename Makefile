@@ -40,6 +40,9 @@ bench-profile: ## In which functions a request spends its instructions; ARGS='--
 	@tests/cluster/setup fast
 	@tests/bench/run profile $(ARGS)
 
+sim: ## How rules of choosing an endpoint compare, in virtual time; ARGS='--scenario a --seeds 9', --help tells more
+	@cargo run --quiet $(QUICK) --workspace --bin sim -- $(ARGS)
+
 fuzz: ## Look for bytes that break a parser; ARGS='600 guard' chooses seconds and target, ARGS=keep keeps what was found
 	@tests/cluster/setup fuzz
 	@proxy/fuzz/run $(ARGS)
@@ -58,4 +61,4 @@ golden: ## Rewrite the golden files; review the difference
 crds: ## Rewrite the CRD's YAML, beside its types and in the chart
 	charts/generate
 
-.PHONY: help setup demo kind kind-down test bench bench-check bench-baseline bench-profile fuzz flood soak golden crds
+.PHONY: help setup demo kind kind-down test bench bench-check bench-baseline bench-profile sim fuzz flood soak golden crds

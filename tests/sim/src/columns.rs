@@ -1,0 +1,64 @@
+//! The rules that are compared, by the names of the table's columns.
+
+use evenkeel_crds::api::Algorithm;
+
+use crate::{
+    peers::{envoy, haproxy, linkerd, nginx},
+    rule::{Fleet, Rule, fleet},
+    rules::{
+        candidate::{Candidate, Constants},
+        ideal,
+        ours::{Ours, Setup},
+    },
+    world::World,
+};
+
+/// A rule in the table.
+#[derive(Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) fleet: Fleet,
+}
+
+/// Whose rule it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// As the proxy runs it.
+    Ours,
+    /// What could become ours.
+    Candidate,
+    /// Another proxy's.
+    Peer,
+    /// Not a rule: what none can beat.
+    Bound,
+}
+
+const fn column(name: &'static str, kind: Kind, fleet: Fleet) -> Column {
+    Column { name, kind, fleet }
+}
+
+fn ours(world: &World, seed: u64, algorithm: Option<Algorithm>) -> Vec<Box<dyn Rule>> {
+    fleet(world, seed, |proxy, seed| Ours::new(Setup { algorithm, zone_aware: false }, world.proxies[proxy].zone, seed))
+}
+
+/// All of them, in the table's order.
+pub(crate) const COLUMNS: &[Column] = &[
+    column("default", Kind::Ours, |world, seed| ours(world, seed, None)),
+    column("LeastReq", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::LeastRequest))),
+    column("PeakEWMA", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::PeakEwma))),
+    column("Score", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::Score))),
+    column("Random", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::Random))),
+    column("RoundRob", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::RoundRobin))),
+    column("cand", Kind::Candidate, |world, seed| {
+        fleet(world, seed, |_, seed| Candidate::new(Constants::default(), seed))
+    }),
+    column("nginx rr", Kind::Peer, |world, seed| fleet(world, seed, |_, _| nginx::RoundRobin::default())),
+    column("nginx lc", Kind::Peer, |world, seed| fleet(world, seed, |_, _| nginx::LeastConn::default())),
+    column("HA least", Kind::Peer, |world, seed| fleet(world, seed, |_, _| haproxy::LeastConn::default())),
+    column("HA rnd2", Kind::Peer, |world, seed| fleet(world, seed, |_, seed| haproxy::Random::new(seed))),
+    column("Envoy LR", Kind::Peer, |world, seed| fleet(world, seed, |_, seed| envoy::LeastRequest::new(seed))),
+    column("Envoy EDF", Kind::Peer, |world, seed| fleet(world, seed, |_, _| envoy::Edf::default())),
+    column("Linkerd", Kind::Peer, |world, seed| fleet(world, seed, |_, seed| linkerd::PeakEwma::new(seed))),
+    column("ideal", Kind::Bound, ideal::fleet),
+];

@@ -1,0 +1,76 @@
+//! What is uneven, and what is measured of it.
+
+mod beyond;
+mod cold;
+mod failing;
+mod few;
+mod slow;
+mod tail;
+mod uneven;
+mod weights;
+mod zones;
+
+use crate::{engine::Record, world::World};
+
+/// Figures of a run: one for each row, or all latencies.
+pub(crate) type Measure = fn(&World, &[Record]) -> Vec<f64>;
+/// A run over time.
+pub(crate) type Points = fn(&World, &[Record]) -> Vec<(f64, f64)>;
+
+/// A scenario: a world, and what is measured in it.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) world: fn() -> World,
+    pub(crate) rows: Vec<Row>,
+    /// A figure for each row.
+    pub(crate) measure: Measure,
+    pub(crate) chart: Chart,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) label: &'static str,
+    pub(crate) decimals: usize,
+    pub(crate) more_is_better: bool,
+    /// Differences below this mean nothing to anybody.
+    pub(crate) slack: f64,
+}
+
+/// A scenario's picture.
+#[derive(Clone, Copy)]
+pub(crate) enum Chart {
+    /// Latency at each percentile.
+    Percentiles(Measure),
+    /// A figure over time, in seconds.
+    OverTime { label: &'static str, points: Points },
+    /// The first row's figures side by side.
+    Bars,
+}
+
+const fn row(label: &'static str, decimals: usize, slack: f64) -> Row {
+    Row { label, decimals, more_is_better: false, slack }
+}
+
+/// All of them, in the table's order.
+pub(crate) fn all() -> Vec<Scenario> {
+    vec![
+        slow::one(),
+        slow::two(),
+        failing::scenario(),
+        tail::scenario(),
+        cold::scenario(),
+        few::sixteen(),
+        few::hundred(),
+        weights::thirds(),
+        weights::canary(),
+        uneven::scenario(),
+        zones::scenario(),
+        beyond::unlucky(),
+        beyond::rare(),
+        beyond::herd(),
+        beyond::many(),
+        beyond::ill(),
+    ]
+}
