@@ -49,6 +49,11 @@ impl Maglev {
         None
     }
 
+    /// The server of each slot.
+    pub fn slots(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().copied().map(u32::from)
+    }
+
     /// The servers of a key, from its own on; a server comes many times.
     pub fn walk(&self, key: &[u8]) -> impl Iterator<Item = u32> {
         let start = usize::try_from(xxh64(key, 0) % self.slots.len() as u64).unwrap_or(0);

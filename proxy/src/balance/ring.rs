@@ -44,6 +44,11 @@ impl Ring {
         self.is_scaled
     }
 
+    /// All points, by their hashes, each with its server.
+    pub fn points(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.points.iter().copied()
+    }
+
     /// The servers of a key, from its own on, in the order of the ring; a server may come more than once.
     pub fn walk(&self, key: &[u8]) -> impl Iterator<Item = u32> {
         let hash = crc32fast::hash(key);
