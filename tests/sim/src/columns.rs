@@ -19,6 +19,8 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) fleet: Fleet,
+    /// The only scenario that it is for.
+    pub(crate) only: Option<&'static str>,
 }
 
 /// Whose rule it is.
@@ -35,11 +37,13 @@ pub(crate) enum Kind {
 }
 
 const fn column(name: &'static str, kind: Kind, fleet: Fleet) -> Column {
-    Column { name, kind, fleet }
+    Column { name, kind, fleet, only: None }
 }
 
 fn ours(world: &World, seed: u64, algorithm: Option<Algorithm>) -> Vec<Box<dyn Rule>> {
-    fleet(world, seed, |proxy, seed| Ours::new(Setup { algorithm, zone_aware: false }, world.proxies[proxy].zone, seed))
+    fleet(world, seed, |proxy, seed| {
+        Ours::new(Setup { algorithm, ..Setup::default() }, world.proxies[proxy].zone, seed)
+    })
 }
 
 /// All of them, in the table's order.
@@ -60,5 +64,18 @@ pub(crate) const COLUMNS: &[Column] = &[
     column("Envoy LR", Kind::Peer, |world, seed| fleet(world, seed, |_, seed| envoy::LeastRequest::new(seed))),
     column("Envoy EDF", Kind::Peer, |world, seed| fleet(world, seed, |_, _| envoy::Edf::default())),
     column("Linkerd", Kind::Peer, |world, seed| fleet(world, seed, |_, seed| linkerd::PeakEwma::new(seed))),
+    Column {
+        only: Some("j"),
+        ..column("zoneAware", Kind::Ours, |world, seed| {
+            let setup = Setup { zone_aware: true, ..Setup::default() };
+            fleet(world, seed, |proxy, seed| Ours::new(setup, world.proxies[proxy].zone, seed))
+        })
+    },
+    Column {
+        only: Some("j"),
+        ..column("Envoy zn", Kind::Peer, |world, seed| {
+            fleet(world, seed, |proxy, seed| envoy::ZoneAware::new(world.proxies[proxy].zone, seed))
+        })
+    },
     column("ideal", Kind::Bound, ideal::fleet),
 ];

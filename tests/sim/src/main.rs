@@ -11,6 +11,7 @@
 mod columns;
 mod demand;
 mod engine;
+mod keys;
 mod measure;
 mod peers;
 mod report;
@@ -35,9 +36,8 @@ use clap::Parser;
 
 use self::{
     columns::{COLUMNS, Column, Kind},
+    keys::KeyColumn,
     report::{Results, table::Table},
-    run::Outcome,
-    scenarios::Scenario,
 };
 
 /// Compares rules of choosing an endpoint in a simulated cluster.
@@ -61,38 +61,63 @@ struct Cli {
     out: PathBuf,
 }
 
+/// The name of row h, which has rules of its own.
+const KEYS: &str = "h";
+
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let columns: Vec<_> = COLUMNS.iter().filter(|column| is_wanted(column.name, &cli.rule)).collect();
-    let scenarios: Vec<_> =
-        scenarios::all().into_iter().filter(|scenario| is_wanted(scenario.name, &cli.scenario)).collect();
-    ensure!(
-        !scenarios.is_empty(),
-        "no scenario has that name; there are {}",
-        names(scenarios::all().iter().map(|of| of.name))
-    );
-    ensure!(!columns.is_empty(), "no rule has that name; there are {}", names(COLUMNS.iter().map(|of| of.name)));
-    let part = |column: &&Column| (column.name.to_owned(), column.kind != Kind::Bound);
-    let mut table = Table { columns: columns.iter().map(part).collect(), rows: Vec::new() };
     let mut results = Results { seed: cli.seed, seeds: cli.seeds, rows: Vec::new() };
-    for scenario in &scenarios {
-        let outcomes = outcomes(scenario, &columns, &cli);
-        report::add(&mut table, &mut results, scenario, &outcomes);
-        report::draw(&cli.out, scenario, &outcomes)?;
+    let mut tables = vec![choices(&cli, &mut results)?];
+    if is_wanted(KEYS, &cli.scenario) {
+        tables.push(moves(&cli, &mut results)?);
     }
+    tables.retain(|table| !table.rows.is_empty());
+    let known = || scenarios::all().into_iter().map(|scenario| scenario.name).chain([KEYS]).collect::<Vec<_>>();
+    ensure!(!tables.is_empty(), "nothing has those names; the scenarios are {}", known().join(", "));
     report::write(&cli.out, "result.json", &serde_json::to_string_pretty(&results)?)?;
-    io::stdout().write_all(table.text().as_bytes())?;
+    let text: Vec<_> = tables.iter().map(Table::text).collect();
+    io::stdout().write_all(text.join("\n").as_bytes())?;
     Ok(())
 }
 
-fn outcomes<'a>(scenario: &Scenario, columns: &[&'a Column], cli: &Cli) -> Vec<(&'a Column, Outcome)> {
-    columns.iter().map(|column| (*column, run::run(scenario, column, run::seeds(cli.seed, cli.seeds)))).collect()
+/// All scenarios but that of keys.
+fn choices(cli: &Cli, results: &mut Results) -> anyhow::Result<Table> {
+    let columns: Vec<_> = COLUMNS.iter().filter(|column| is_wanted(column.name, &cli.rule)).collect();
+    let mut table =
+        Table::new(columns.iter().map(|column| (column.name, column.kind != Kind::Bound && column.only.is_none())));
+    for scenario in scenarios::all().iter().filter(|scenario| is_wanted(scenario.name, &cli.scenario)) {
+        let run = |column: &&Column| (column.name, column.kind, run::run(scenario, column, cli.seeds()));
+        let outcomes: Vec<_> = columns.iter().map(run).collect();
+        if !outcomes.is_empty() {
+            report::add(&mut table, results, scenario.name, &scenario.rows, &outcomes);
+            report::draw(&cli.out, scenario, &outcomes)?;
+        }
+    }
+    Ok(table)
+}
+
+/// The scenario of keys.
+fn moves(cli: &Cli, results: &mut Results) -> anyhow::Result<Table> {
+    let columns: Vec<_> = keys::COLUMNS.iter().filter(|column| is_wanted(column.name, &cli.rule)).collect();
+    let mut table = Table::new(columns.iter().map(|column| (column.name, true)));
+    let kind = |column: &KeyColumn| if column.is_ours { Kind::Ours } else { Kind::Peer };
+    let run = |column: &&KeyColumn| (column.name, kind(column), keys::run(column, cli.seeds()));
+    let outcomes: Vec<_> = columns.iter().map(run).collect();
+    if !outcomes.is_empty() {
+        let rows = keys::rows();
+        report::add(&mut table, results, KEYS, &rows, &outcomes);
+        let title = "Keys that move when 1 of 10 endpoints leaves, in %";
+        report::draw_bars(&cli.out, KEYS, title, (0, rows[0].label), &outcomes)?;
+    }
+    Ok(table)
+}
+
+impl Cli {
+    fn seeds(&self) -> impl Iterator<Item = u64> {
+        run::seeds(self.seed, self.seeds)
+    }
 }
 
 fn is_wanted(name: &str, wanted: &[String]) -> bool {
     wanted.is_empty() || wanted.iter().any(|only| name.starts_with(only.as_str()))
-}
-
-fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(", ")
 }

@@ -35,6 +35,9 @@ const SHOWN: [f64; 13] = [1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 9
 
 /// Runs it.
 pub(crate) fn run(scenario: &Scenario, column: &Column, seeds: impl Iterator<Item = u64>) -> Outcome {
+    if column.only.is_some_and(|only| only != scenario.name) {
+        return Outcome { figures: vec![vec![f64::NAN]; scenario.rows.len()], line: Vec::new() };
+    }
     let mut outcome = Outcome { figures: vec![Vec::new(); scenario.rows.len()], line: Vec::new() };
     for (index, seed) in seeds.enumerate() {
         let world = Rc::new((scenario.world)());

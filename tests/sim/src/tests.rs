@@ -8,6 +8,7 @@ use crate::{
     columns::{COLUMNS, Column, Kind},
     demand::Demand,
     engine::{self, Record},
+    keys,
     measure::{latencies, median, percent, percentile},
     report::table::{Rank, Table},
     rule::{Fleet, fleet},
@@ -166,7 +167,7 @@ fn a_newcomer_ramps_up_and_gets_its_share() {
         let (_, records) = records(
             world,
             |world, seed| {
-                let setup = Setup { algorithm: Some(Algorithm::RoundRobin), zone_aware: false };
+                let setup = Setup { algorithm: Some(Algorithm::RoundRobin), ..Setup::default() };
                 fleet(world, seed, |_, seed| Ours::new(setup, 0, seed))
             },
             1,
@@ -185,8 +186,7 @@ fn a_newcomer_ramps_up_and_gets_its_share() {
 #[test]
 fn the_table_marks_the_best_and_who_is_within_a_tenth() {
     let names = ["one", "two", "three", "ideal"];
-    let columns = names.iter().map(|name| ((*name).to_owned(), *name != "ideal")).collect();
-    let table = Table { columns, rows: Vec::new() };
+    let table = Table::new(names.into_iter().map(|name| (name, name != "ideal")));
     let row = scenario("a").rows[1];
     let ranks = table.ranks(&row, &[100.0, 110.0, 111.0, 1.0]);
     assert_eq!(ranks, [Rank::Best, Rank::Close, Rank::Behind, Rank::Apart]);
@@ -203,4 +203,16 @@ fn percentiles_are_of_the_nearest_rank() {
     }
     assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
     assert!(latencies(&[]).is_empty());
+}
+
+#[test]
+fn keys_of_others_stay_on_our_ring_and_nearly_all_on_our_maglev() {
+    let moved = |name: &str| {
+        let column = keys::COLUMNS.iter().find(|column| column.name == name).expect("a column");
+        keys::run(column, [1].into_iter()).figures.into_iter().map(|of| of[0]).collect::<Vec<_>>()
+    };
+    let ring = moved("Ring");
+    assert!(ring[0] < 15.0 && ring[1] < 0.01 && ring[2] < 0.01 && ring[3] < 0.01, "{ring:?}");
+    assert!(moved("Maglev")[1] < 1.0, "{:?}", moved("Maglev"));
+    assert!(moved("HA map")[0] > 80.0, "a map remaps nearly all: {:?}", moved("HA map"));
 }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{Clusters, Flat};
 use crate::{
-    rule::{Answer, Ask, Rule},
+    rule::{Answer, Ask, Rule, seeded},
     time::Nanos,
     world::World,
 };
@@ -48,6 +48,54 @@ impl Rule for LeastRequest {
 
     fn answered(&mut self, answer: &Answer) {
         self.in_flight[answer.endpoint] -= 1;
+    }
+}
+
+/// The same with zone aware routing, as Envoy has it from six hosts on: what comes to a zone stays there as far as its part of
+/// the hosts is no less than its part of the proxies.
+#[derive(Debug)]
+pub(crate) struct ZoneAware {
+    zone: u8,
+    near: LeastRequest,
+    far: LeastRequest,
+    /// How many of a million stay.
+    stays: u32,
+    random: fastrand::Rng,
+}
+
+impl ZoneAware {
+    pub(crate) fn new(zone: u8, seed: u64) -> Self {
+        let [near, far] = [1, 2].map(|number| LeastRequest::new(seeded(seed, number)));
+        Self { zone, near, far, stays: 0, random: fastrand::Rng::with_seed(seed) }
+    }
+}
+
+impl Rule for ZoneAware {
+    fn members(&mut self, world: &World, now: Nanos) {
+        self.near.members(world, now);
+        self.far.members(world, now);
+        let zone = self.zone;
+        self.near.clusters.keep(|number| world.endpoints[number].zone == zone);
+        self.far.clusters.keep(|number| world.endpoints[number].zone != zone);
+        let proxies =
+            world.proxies.iter().filter(|proxy| proxy.zone == zone).count() as f64 / world.proxies.len() as f64;
+        let near = world.ready(now).filter(|number| world.endpoints[*number].zone == zone).count();
+        let hosts = near as f64 / world.ready(now).count() as f64;
+        self.stays = ((hosts / proxies).min(1.0) * 1e6) as u32;
+    }
+
+    fn pick(&mut self, ask: &Ask) -> usize {
+        if self.random.u32(0..1_000_000) < self.stays { self.near.pick(ask) } else { self.far.pick(ask) }
+    }
+
+    fn sent(&mut self, endpoint: usize) {
+        self.near.sent(endpoint);
+        self.far.sent(endpoint);
+    }
+
+    fn answered(&mut self, answer: &Answer) {
+        self.near.answered(answer);
+        self.far.answered(answer);
     }
 }
 

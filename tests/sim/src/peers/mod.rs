@@ -58,6 +58,11 @@ impl Clusters {
         self.weights = world.backends.iter().zip(&self.members).map(weight).collect();
     }
 
+    /// Leaves out all others. Of one backend, as zones are.
+    fn keep(&mut self, wanted: impl Fn(usize) -> bool) {
+        self.members.iter_mut().for_each(|members| members.retain(|number| wanted(*number)));
+    }
+
     fn draw(&self, random: &mut fastrand::Rng) -> &[usize] {
         let mut left = random.u32(0..self.weights.iter().sum::<u32>().max(1));
         for (weight, members) in self.weights.iter().zip(&self.members) {

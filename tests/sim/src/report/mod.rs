@@ -8,12 +8,13 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::Context as _;
 use serde::Serialize;
 
+pub(crate) use self::table::Row;
 use self::{
     svg::{Axis, Line, Scale},
     table::Table,
 };
 use crate::{
-    columns::{Column, Kind},
+    columns::Kind,
     run::{Figure, Outcome},
     scenarios::{Chart, Scenario},
 };
@@ -38,32 +39,32 @@ pub(crate) struct ResultRow {
     pub(crate) figures: BTreeMap<String, Figure>,
 }
 
+/// A rule's figures, under its name.
+pub(crate) type Named = (&'static str, Kind, Outcome);
+
 /// Adds a scenario's rows to the table and to the results.
-pub(crate) fn add(table: &mut Table, results: &mut Results, scenario: &Scenario, outcomes: &[(&Column, Outcome)]) {
-    for (index, row) in scenario.rows.iter().enumerate() {
-        let figures: Vec<_> = outcomes.iter().map(|(_, outcome)| Figure::of(&outcome.figures[index])).collect();
+pub(crate) fn add(table: &mut Table, results: &mut Results, scenario: &str, rows: &[Row], outcomes: &[Named]) {
+    for (index, row) in rows.iter().enumerate() {
+        let figures: Vec<_> = outcomes.iter().map(|(_, _, outcome)| Figure::of(&outcome.figures[index])).collect();
         table.rows.push((*row, figures.iter().map(|figure| figure.median).collect()));
-        let names = outcomes.iter().map(|(column, _)| column.name.to_owned());
         results.rows.push(ResultRow {
-            scenario: scenario.name.to_owned(),
+            scenario: scenario.to_owned(),
             label: row.label.to_owned(),
             more_is_better: row.more_is_better,
-            figures: names.zip(figures).collect(),
+            figures: outcomes
+                .iter()
+                .map(|(name, ..)| (*name).to_owned())
+                .zip(figures)
+                .filter(|(_, figure)| figure.median.is_finite())
+                .collect(),
         });
     }
 }
 
 /// Writes a scenario's picture.
-pub(crate) fn draw(folder: &Path, scenario: &Scenario, outcomes: &[(&Column, Outcome)]) -> anyhow::Result<()> {
-    let line = |(column, outcome): &(&Column, Outcome)| Line {
-        name: column.name.to_owned(),
-        is_ours: column.kind == Kind::Ours,
-        points: match scenario.chart {
-            Chart::Bars => vec![(0.0, Figure::of(&outcome.figures[0]).median)],
-            _ => outcome.line.clone(),
-        },
-    };
-    let lines: Vec<_> = outcomes.iter().map(line).collect();
+pub(crate) fn draw(folder: &Path, scenario: &Scenario, outcomes: &[Named]) -> anyhow::Result<()> {
+    let drawn = outcomes.iter().filter(|(_, _, outcome)| !outcome.line.is_empty());
+    let lines: Vec<_> = drawn.map(|(name, kind, outcome)| line(name, *kind, outcome.line.clone())).collect();
     let latency = Axis { label: "latency, ms".into(), scale: Scale::Log };
     let picture = match scenario.chart {
         Chart::Percentiles(_) => {
@@ -74,9 +75,27 @@ pub(crate) fn draw(folder: &Path, scenario: &Scenario, outcomes: &[(&Column, Out
             let [time, value] = ["seconds", label].map(|label| Axis { label: label.into(), scale: Scale::Linear });
             svg::lines(scenario.title, &time, &value, &lines)
         }
-        Chart::Bars => svg::bars(scenario.title, scenario.rows[0].label, &lines),
+        Chart::Bars => return draw_bars(folder, scenario.name, scenario.title, (0, scenario.rows[0].label), outcomes),
     };
     write(folder, &format!("{}.svg", scenario.name), &picture)
+}
+
+/// Writes a picture of one row's figures.
+pub(crate) fn draw_bars(
+    folder: &Path,
+    name: &str,
+    title: &str,
+    (row, label): (usize, &str),
+    outcomes: &[Named],
+) -> anyhow::Result<()> {
+    let bar = |(name, kind, outcome): &Named| line(name, *kind, vec![(0.0, Figure::of(&outcome.figures[row]).median)]);
+    let is_drawn = |(_, kind, outcome): &&Named| *kind != Kind::Bound && outcome.figures[row][0].is_finite();
+    let bars: Vec<_> = outcomes.iter().filter(is_drawn).map(bar).collect();
+    write(folder, &format!("{name}.svg"), &svg::bars(title, label, &bars))
+}
+
+fn line(name: &str, kind: Kind, points: Vec<(f64, f64)>) -> Line {
+    Line { name: name.to_owned(), is_ours: kind == Kind::Ours, points }
 }
 
 /// Writes a file into the folder of results.

@@ -2,7 +2,22 @@
 
 use std::fmt::Write as _;
 
-use crate::scenarios::Row;
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    pub(crate) label: &'static str,
+    pub(crate) decimals: usize,
+    pub(crate) more_is_better: bool,
+    /// Differences below this mean nothing to anybody.
+    pub(crate) slack: f64,
+}
+
+impl Row {
+    /// A row in which less is better.
+    pub(crate) const fn new(label: &'static str, decimals: usize, slack: f64) -> Self {
+        Self { label, decimals, more_is_better: false, slack }
+    }
+}
 
 /// Figures of several rules.
 #[derive(Debug)]
@@ -33,6 +48,11 @@ impl Rank {
 }
 
 impl Table {
+    /// An empty one for rules with these names, and whether they take part.
+    pub(crate) fn new<'a>(columns: impl Iterator<Item = (&'a str, bool)>) -> Self {
+        Self { columns: columns.map(|(name, part)| (name.to_owned(), part)).collect(), rows: Vec::new() }
+    }
+
     /// The ranks of a row's figures.
     pub(crate) fn ranks(&self, row: &Row, figures: &[f64]) -> Vec<Rank> {
         let sign = if row.more_is_better { -1.0 } else { 1.0 };
@@ -65,17 +85,21 @@ impl Table {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{:37}", "");
         for (name, _) in &self.columns {
-            let _ = write!(text, "{name:>9}");
+            let _ = write!(text, " {name:>9}");
         }
         for (row, figures) in &self.rows {
             let _ = write!(text, "\n{:37}", row.label);
             for (figure, rank) in figures.iter().zip(self.ranks(row, figures)) {
-                let _ = write!(text, "{figure:>8.*}{}", row.decimals, rank.mark());
+                let _ = if figure.is_finite() {
+                    write!(text, "{figure:>9.*}{}", row.decimals, rank.mark())
+                } else {
+                    write!(text, "{:>9} ", "-")
+                };
             }
         }
         let _ = write!(text, "\n{:37}", format!("rows best or within 10 %, of {}", self.rows.len()));
         for wins in self.wins() {
-            let _ = write!(text, "{wins:>8} ");
+            let _ = write!(text, "{wins:>9} ");
         }
         text + "\n"
     }

@@ -6,12 +6,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use evenkeel_crds::{
     RoutingTable,
-    api::Algorithm,
+    api::{Algorithm, HashTable},
     table::{
-        BackendPolicy, BackendSource, EndpointRow, EndpointState as RowState, Endpoints, Fleet, Policy, ZoneAwarePolicy,
+        BackendPolicy, BackendSource, ConsistentHashPolicy, EndpointRow, EndpointState as RowState, Endpoints, Fleet,
+        HashKey, Policy, ZoneAwarePolicy,
     },
 };
-use evenkeel_proxy::balance::{Context, Permit, Plan, Registry, Seen, Surroundings, ThreadState, View, pick};
+use evenkeel_proxy::balance::{Context, Permit, Picked, Plan, Registry, Seen, Surroundings, ThreadState, View, pick};
 
 use crate::{
     rule::{Answer, Ask, Rule},
@@ -29,6 +30,8 @@ pub(crate) struct Setup {
     /// None: the default.
     pub(crate) algorithm: Option<Algorithm>,
     pub(crate) zone_aware: bool,
+    /// With [`Algorithm::ConsistentHash`].
+    pub(crate) hash_table: HashTable,
 }
 
 /// One proxy of ours, with one thread.
@@ -63,6 +66,10 @@ impl Ours {
         let balancing = &mut policy.load_balancing;
         balancing.algorithm = self.setup.algorithm.unwrap_or(balancing.algorithm);
         balancing.zone_aware = self.setup.zone_aware.then_some(ZoneAwarePolicy { spill_over_percent: 80 });
+        if balancing.algorithm == Algorithm::ConsistentHash {
+            let (key, table) = (HashKey::Path, self.setup.hash_table);
+            balancing.consistent_hash = Some(ConsistentHashPolicy { key, table, max_load_percent: None });
+        }
         let mut endpoints = Endpoints::default();
         for (index, weight) in world.backends.iter().enumerate() {
             let name = format!("b{index}");
@@ -71,6 +78,12 @@ impl Ours {
             policy.backends.push(BackendPolicy { name, weight: *weight, backup: false, source: BackendSource::Static });
         }
         RoutingTable { policy, endpoints, fleet: Fleet::default() }
+    }
+
+    /// Where a request goes that has this key, or none.
+    pub(crate) fn find(&mut self, now: Nanos, key: Option<&[u8]>) -> Option<Picked> {
+        let context = Context { now: millis(now), key, ..Context::default() };
+        pick(self.view.as_ref()?, &mut self.thread, &context).ok()
     }
 
     /// The view as it is now: slow start and zones are part of it.
@@ -103,9 +116,9 @@ fn row(world: &World, number: usize) -> EndpointRow {
     }
 }
 
-/// The number that is hidden in an address.
-fn number(address: SocketAddr) -> usize {
-    match address {
+/// The number that is hidden in an endpoint's address.
+pub(crate) fn number(picked: &Picked) -> usize {
+    match picked.endpoint.address {
         SocketAddr::V4(address) => {
             let [_, _, high, low] = address.ip().octets();
             usize::from(u16::from_be_bytes([high, low]))
@@ -123,11 +136,9 @@ impl Rule for Ours {
     }
 
     fn pick(&mut self, ask: &Ask) -> usize {
-        let Some(view) = &self.view else { return 0 };
-        let context = Context { now: millis(ask.now), ..Context::default() };
-        let Ok(picked) = pick(view, &mut self.thread, &context) else { return 0 };
+        let Some(picked) = self.find(ask.now, None) else { return 0 };
         self.picked = Some(picked.permit());
-        number(picked.endpoint.address)
+        number(&picked)
     }
 
     fn sent(&mut self, endpoint: usize) {

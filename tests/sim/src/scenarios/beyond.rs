@@ -51,6 +51,21 @@ pub(super) fn herd() -> Scenario {
     }
 }
 
+/// Little to do: mostly every endpoint is idle.
+pub(super) fn calm() -> Scenario {
+    Scenario {
+        name: "x-calm",
+        title: "One of four endpoints is 10 × slower, 10 % load",
+        world: || {
+            let endpoint = |number| if number == 0 { Endpoint::slow(10.0) } else { Endpoint::new() };
+            World::new(2, (0..4).map(endpoint).collect(), DEMAND, 0.1)
+        },
+        rows: vec![row("x  1 of 4 slow, 10 % load: p99 ms", 1, 1.0)],
+        measure: p99,
+        chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+    }
+}
+
 /// Too many endpoints to look at each.
 pub(super) fn many() -> Scenario {
     Scenario {

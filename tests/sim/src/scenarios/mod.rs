@@ -10,7 +10,7 @@ mod uneven;
 mod weights;
 mod zones;
 
-use crate::{engine::Record, world::World};
+use crate::{engine::Record, report::Row, world::World};
 
 /// Figures of a run: one for each row, or all latencies.
 pub(crate) type Measure = fn(&World, &[Record]) -> Vec<f64>;
@@ -28,16 +28,6 @@ pub(crate) struct Scenario {
     pub(crate) chart: Chart,
 }
 
-/// A row of the table.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Row {
-    pub(crate) label: &'static str,
-    pub(crate) decimals: usize,
-    pub(crate) more_is_better: bool,
-    /// Differences below this mean nothing to anybody.
-    pub(crate) slack: f64,
-}
-
 /// A scenario's picture.
 #[derive(Clone, Copy)]
 pub(crate) enum Chart {
@@ -50,7 +40,7 @@ pub(crate) enum Chart {
 }
 
 const fn row(label: &'static str, decimals: usize, slack: f64) -> Row {
-    Row { label, decimals, more_is_better: false, slack }
+    Row::new(label, decimals, slack)
 }
 
 /// All of them, in the table's order.
@@ -70,6 +60,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         beyond::unlucky(),
         beyond::rare(),
         beyond::herd(),
+        beyond::calm(),
         beyond::many(),
         beyond::ill(),
     ]
