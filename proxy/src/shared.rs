@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    balance::{Reason, RetryBudget, View},
+    balance::{Affinity, Reason, RetryBudget, View},
     capacity::Capacity,
     counters::PerThread,
     report::{CLASSES, Counts},
@@ -42,6 +42,8 @@ pub(crate) struct Pool {
     pub(crate) retries: PerThread<REASONS>,
     /// Fields of requests that were dropped for their names.
     pub(crate) dropped_fields: PerThread<1>,
+    /// What became of requests' keys, where keys choose.
+    pub(crate) affinity: PerThread<{ Affinity::ALL.len() }>,
 }
 
 /// Shared by all threads.
@@ -148,6 +150,7 @@ impl Pool {
             failures: PerThread::new(threads),
             retries: PerThread::new(threads),
             dropped_fields: PerThread::new(threads),
+            affinity: PerThread::new(threads),
         }
     }
 }
@@ -175,6 +178,12 @@ impl Shared {
             connections: (0..threads).map(|_| Count::default()).collect(),
             listeners: AtomicUsize::new(0),
         }
+    }
+
+    /// Milliseconds since the process began.
+    #[must_use]
+    pub(crate) fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.start).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// How many workers there are.

@@ -34,7 +34,7 @@ pub use budget::{BudgetRules, RetryBudget};
 pub use estimate::Seen;
 pub use hash::{KeyTable, Lookup};
 pub use outcome::{Outcome, Reason, Side};
-pub use pick::{Context, NoPick, Picked, pick, pick_traced};
+pub use pick::{Affinity, Context, NoPick, Picked, pick, pick_traced};
 pub use plan::{AccessLog, ClientLimits, ConnectionPool, Plan, PlannedBackend, PlannedEndpoint, Rule};
 pub use registry::{BackendState, EndpointId, EndpointState, Permit, Registry};
 pub use retry::{Codes, Retry};
@@ -44,6 +44,12 @@ pub use trace::{Step, Steps, Trace, Untraced};
 pub use view::{Candidate, Candidates, Group, Surroundings, View};
 
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod view_tests;

@@ -30,8 +30,36 @@ pub struct Picked {
     pub backend: Arc<BackendState>,
     /// The endpoint.
     pub endpoint: Arc<EndpointState>,
+    /// What became of its key, where keys choose.
+    pub affinity: Option<Affinity>,
     /// Whether the backend's requests are counted.
     is_bounded: bool,
+}
+
+/// What became of a request's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// It went to the first endpoint of its key that is eligible.
+    Kept,
+    /// That one was full, is still starting, or was tried: it went to another.
+    Moved,
+    /// It has no key.
+    NoKey,
+}
+
+impl Affinity {
+    /// Every one, for metrics.
+    pub const ALL: [Self; 3] = [Self::Kept, Self::Moved, Self::NoKey];
+
+    /// The word in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Moved => "moved",
+            Self::NoKey => "no_key",
+        }
+    }
 }
 
 impl Picked {
@@ -72,11 +100,12 @@ pub fn pick_traced(
     let index = backend(view, state, context).ok_or(NoPick)?;
     let backend = &view.backends[index];
     trace.note(|| Step::backend(backend, context.key.is_some() && is_by_key(view)));
-    let endpoint = endpoint(view, index, state, context, trace).ok_or(NoPick)?;
+    let (endpoint, affinity) = endpoint(view, index, state, context, trace).ok_or(NoPick)?;
     trace.note(|| Step::Picked { endpoint: endpoint.name.to_string() });
     Ok(Picked {
         backend: Arc::clone(&backend.state),
         endpoint: Arc::clone(endpoint),
+        affinity,
         is_bounded: matches!(view.plan.rule, Rule::Key { max_load: Some(_), .. }),
     })
 }
@@ -108,13 +137,15 @@ fn endpoint<'a>(
     state: &mut ThreadState,
     context: &Context,
     trace: &mut impl Trace,
-) -> Option<&'a Arc<EndpointState>> {
+) -> Option<(&'a Arc<EndpointState>, Option<Affinity>)> {
     let backend = &view.backends[index];
+    let mut affinity = None;
     let rule = view.plan.rule;
     if let (Rule::Key { max_load, .. }, Some(lookup)) = (rule, &backend.lookup) {
-        if let Some(found) = by_key(backend, lookup, max_load, context, trace) {
-            return Some(&backend.near.candidates[found].state);
+        if let Some((found, affinity)) = by_key(backend, lookup, max_load, context, trace) {
+            return Some((&backend.near.candidates[found].state, Some(affinity)));
         }
+        affinity = Some(if context.key.is_some() { Affinity::Moved } else { Affinity::NoKey });
         trace.note(|| Step::NoKey);
     }
     let leaves = backend.near_share < EVERYTHING && state.random.u32(0..EVERYTHING) >= backend.near_share;
@@ -130,7 +161,9 @@ fn endpoint<'a>(
         let found = chooser.choose(rule)?;
         Some(&group.candidates[found])
     };
-    let Some(far) = &backend.far else { return choose(&backend.near, 0, rule).map(|candidate| &candidate.state) };
+    let Some(far) = &backend.far else {
+        return choose(&backend.near, 0, rule).map(|candidate| (&candidate.state, affinity));
+    };
     let near = if leaves { None } else { choose(&backend.near, 0, rule) };
     let (taken, by, candidate) = match near {
         None => match choose(far, 1, rule) {
@@ -145,7 +178,7 @@ fn endpoint<'a>(
         },
     };
     trace.note(|| Step::Zone { taken, by });
-    Some(&candidate.state)
+    Some((&candidate.state, affinity))
 }
 
 /// Whether one that is near has so much more to do than one that is far that of all their load more than `percent` of a hundred
@@ -162,7 +195,7 @@ fn by_key(
     max_load: Option<u32>,
     context: &Context,
     trace: &mut impl Trace,
-) -> Option<usize> {
+) -> Option<(usize, Affinity)> {
     let key = context.key?;
     let group = &backend.near;
     let served = backend.state.in_flight();
@@ -186,5 +219,5 @@ fn by_key(
         gate.is_none()
     });
     trace.note(|| Step::Key { table: lookup.name(), moved });
-    found
+    found.map(|found| (found, if moved { Affinity::Moved } else { Affinity::Kept }))
 }

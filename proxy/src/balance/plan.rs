@@ -147,6 +147,19 @@ impl Rule {
         }
     }
 
+    /// Its name, as users write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RoundRobin => "RoundRobin",
+            Self::LeastRequest => "LeastRequest",
+            Self::Random => "Random",
+            Self::PeakEwma => "PeakEWMA",
+            Self::Score(_) => "Score",
+            Self::Key { .. } => "ConsistentHash",
+        }
+    }
+
     /// Whether it asks how long answers take.
     #[must_use]
     pub fn is_timed(&self) -> bool {

@@ -180,14 +180,22 @@ impl EndpointState {
     }
 }
 
+/// A table of keys, and what it was made from.
+#[derive(Debug)]
+struct Made {
+    kind: HashTable,
+    of: Vec<(String, u32)>,
+    table: Arc<KeyTable>,
+}
+
 /// Everything that outlives tables. The control thread alone has it; what it hands out is shared.
 #[derive(Debug)]
 pub struct Registry {
     threads: usize,
     endpoints: Kept<EndpointId, EndpointState>,
     backends: Kept<(Arc<str>, String), BackendState>,
-    /// The tables of keys, by the serial of their backend, with what they were made from: building one takes a while.
-    tables: HashMap<u64, (HashTable, Vec<(String, u32)>, Arc<KeyTable>)>,
+    /// The tables of keys, by the serial of their backend: making one takes a while.
+    tables: HashMap<u64, Made>,
 }
 
 impl Registry {
@@ -200,10 +208,10 @@ impl Registry {
     /// The table of keys of a backend, over these endpoints by name and weight.
     pub(super) fn table(&mut self, backend: u64, kind: HashTable, endpoints: Vec<(String, u32)>) -> Arc<KeyTable> {
         match self.tables.get(&backend) {
-            Some((known, of, table)) if *known == kind && *of == endpoints => Arc::clone(table),
+            Some(made) if made.kind == kind && made.of == endpoints => Arc::clone(&made.table),
             _ => {
                 let table = Arc::new(KeyTable::of(kind, &endpoints));
-                self.tables.insert(backend, (kind, endpoints, Arc::clone(&table)));
+                self.tables.insert(backend, Made { kind, of: endpoints, table: Arc::clone(&table) });
                 table
             }
         }

@@ -1,6 +1,8 @@
 //! Weighted rendezvous hashing (Thaler and Ravishankar 1998; the weights after Schindelhauer and Schomaker 2005): which backend a key
 //! belongs to. Only keys of a backend that leaves or changes its weight move.
 
+use std::cmp::Ordering;
+
 use xxhash_rust::xxh64::Xxh64;
 
 /// Another one than for endpoint tables: else all keys of a backend would fall into one part of its ring.
@@ -11,7 +13,11 @@ pub fn find<'a>(key: &[u8], backends: impl Iterator<Item = (&'a str, u32)>) -> O
     let mut best: Option<(f64, &str, usize)> = None;
     for (number, (name, weight)) in backends.enumerate().filter(|(_, (_, weight))| *weight > 0) {
         let score = score(key, name, weight);
-        let is_better = best.is_none_or(|(most, winner, _)| score > most || score == most && name < winner);
+        let is_better = best.is_none_or(|(most, winner, _)| match score.total_cmp(&most) {
+            Ordering::Greater => true,
+            Ordering::Equal => name < winner,
+            Ordering::Less => false,
+        });
         if is_better {
             best = Some((score, name, number));
         }
@@ -24,8 +30,10 @@ fn score(key: &[u8], name: &str, weight: u32) -> f64 {
     hasher.update(key);
     hasher.update(&[0]);
     hasher.update(name.as_bytes());
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are exact")]
+    let of = |bits: u64| bits as f64;
     // 53 bits are exact in both: no two platforms differ but by their `ln`.
-    let uniform = ((hasher.digest() >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    let uniform = (of(hasher.digest() >> 11) + 0.5) / of(1 << 53);
     f64::from(weight) / -uniform.ln()
 }
 

@@ -13,9 +13,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
 use tokio::{net::TcpListener, time::timeout};
 
-use super::{Control, Status, guests::Guests, metrics, spare::Spare, tables};
+use super::{Control, Status, explain, guests::Guests, metrics, spare::Spare, tables};
 use crate::shared::Stage;
 
 /// Nobody who asks here needs longer for one connection.
@@ -61,6 +62,11 @@ pub(super) async fn serve(control: Rc<RefCell<Control>>, listener: TcpListener) 
                     if request.uri().path() == "/startupz" {
                         started(control).await;
                     }
+                    if request.uri().path() == "/explain" && is_read(&request) {
+                        let explained =
+                            explain::answer(control, peer.ip(), request.headers(), request.uri().query()).await;
+                        return Ok(explained);
+                    }
                     Ok::<_, Infallible>(answer(&control.borrow(), peer.ip(), &request))
                 }
             });
@@ -80,8 +86,12 @@ async fn started(control: &Rc<RefCell<Control>>) {
     let _ = timeout(START_WAIT, started.wait_for(|started| *started)).await; // the answer says which
 }
 
+fn is_read(request: &Request<Incoming>) -> bool {
+    [Method::GET, Method::HEAD].contains(request.method())
+}
+
 fn answer(control: &Control, peer: IpAddr, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    if ![Method::GET, Method::HEAD].contains(request.method()) {
+    if !is_read(request) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
     }
     match request.uri().path() {
@@ -93,7 +103,10 @@ fn answer(control: &Control, peer: IpAddr, request: &Request<Incoming>) -> Respo
         "/status" => json(&control.status()),
         "/metrics" => metrics::render(control),
         "/table" => tables::render(control, peer, request.headers(), request.uri().query()),
-        _ => text(StatusCode::NOT_FOUND, "there are /startupz, /livez, /readyz, /status, /metrics and /table\n"),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "there are /startupz, /livez, /readyz, /status, /metrics, /table and /explain\n",
+        ),
     }
 }
 
@@ -126,8 +139,8 @@ pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Full<Byte
     of(status, PLAIN, Bytes::from_static(text.as_bytes()))
 }
 
-fn json(status: &Status) -> Response<Full<Bytes>> {
-    let json = serde_json::to_vec_pretty(status).unwrap_or_default();
+pub(super) fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    let json = serde_json::to_vec_pretty(value).unwrap_or_default();
     of(StatusCode::OK, "application/json", Bytes::from(json))
 }
 

@@ -31,6 +31,11 @@ impl Listeners {
         Self { address, workers, open: BTreeMap::new(), bound: BTreeMap::new() }
     }
 
+    /// A worker, to be told something.
+    pub(super) fn worker(&self, index: usize) -> Option<mpsc::Sender<Command>> {
+        self.workers.get(index).cloned()
+    }
+
     /// Binds a port, if the process does not have it already.
     pub(super) fn obtain(&mut self, port: u16) -> Result<(), String> {
         if self.open.contains_key(&port) || self.bound.contains_key(&port) {

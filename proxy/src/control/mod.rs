@@ -1,8 +1,10 @@
 //! The control thread: takes tables in, puts them in force, answers the admin port, leads the process to its end.
 
 mod admin;
+mod explain;
 mod guests;
 mod listeners;
+mod local;
 mod metrics;
 mod pool;
 mod ports;

@@ -91,6 +91,9 @@ impl Exchange {
         self.permit = None;
         self.is_timed = view.plan.rule.is_timed();
         let picked = self.worker.pick(self.pool.index, view, self.key.as_deref(), tried)?;
+        if let Some(affinity) = picked.affinity {
+            self.pool.affinity.add(self.worker.index, affinity as usize);
+        }
         self.permit = Some(picked.permit());
         self.attempts = self.attempts.max(1);
         self.backend = Some(Arc::clone(&picked.backend));
@@ -203,7 +206,7 @@ impl Exchange {
     fn report_end(&self, outcome: Outcome) {
         match (outcome.reason, self.head) {
             (Some(Reason::UpstreamClosed | Reason::UpstreamProtocol | Reason::ResponseTimeout), Some(_)) => {
-                self.report(true)
+                self.report(true);
             }
             (Some(Reason::ClientLeft), None) if self.is_timed => {
                 let waited = self.attempt.elapsed();

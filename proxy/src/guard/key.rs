@@ -17,7 +17,7 @@ pub(crate) fn key(head: &RequestHead<'_>, origin: &Origin, rules: &Rules) -> Opt
         HashKey::Path => path(head.target).as_bytes().to_vec(),
         HashKey::Host => host(head)?,
     };
-    Some(key.into()).filter(|key: &Box<[u8]>| !key.is_empty())
+    (!key.is_empty()).then(|| key.into())
 }
 
 /// The client's address: of those that passed the request on, the last one who is not trusted.
@@ -86,7 +86,7 @@ mod tests {
         let rules = Rules { trusted, key: Some(rule), ..Rules::default() };
         let head = format!("{head}\r\n\r\n");
         let (key, _) =
-            parse_request(head.as_bytes(), |head| key(&head, &origin, &rules)).expect("a head").expect("whole");
+            parse_request(head.as_bytes(), |head| key(head, &origin, &rules)).expect("a head").expect("whole");
         key.map(|key| String::from_utf8_lossy(&key).into_owned())
     }
 

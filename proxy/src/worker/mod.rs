@@ -27,12 +27,12 @@ use k8s_openapi::jiff::Timestamp;
 use tokio::{
     net::TcpStream,
     runtime::{Builder, LocalOptions},
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, MissedTickBehavior},
 };
 
 use crate::{
-    balance::{Context, EndpointState, NoPick, Picked, ThreadState, View, pick},
+    balance::{Context, EndpointState, NoPick, Picked, Steps, ThreadState, View, pick, pick_traced},
     mishap,
     report::{Log, Sender},
     shared::{ConnectionGuard, Shared, Stage, Upstream},
@@ -55,6 +55,8 @@ const HANDED_OVER: usize = 256;
 pub(crate) enum Command {
     /// Accept on a listener for this pool, or for who owns it from then on, until nobody does.
     Listen { pool: usize, listener: std::net::TcpListener, owner: watch::Receiver<Option<usize>> },
+    /// Tell how the next pick of a pool would be made, for a request with this key.
+    Explain { pool: usize, key: Option<Vec<u8>>, reply: oneshot::Sender<Steps> },
 }
 
 /// A connection that another worker accepted.
@@ -220,7 +222,13 @@ impl Worker {
     }
 
     fn obey(self: &Rc<Self>, command: Command) {
-        let Command::Listen { pool, listener, owner } = command;
+        let (pool, listener, owner) = match command {
+            Command::Listen { pool, listener, owner } => (pool, listener, owner),
+            Command::Explain { pool, key, reply } => {
+                let _ = reply.send(self.explain(pool, key.as_deref())); // who asked may have left
+                return;
+            }
+        };
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => drop(tokio::task::spawn_local(accept::run(Rc::clone(self), pool, listener, owner))),
             Err(error) => tracing::error!(%error, "a listener cannot be used"),
@@ -247,10 +255,21 @@ impl Worker {
         pick(view, &mut self.turns[pool].borrow_mut(), &Context { tried, key, now: self.millis() })
     }
 
+    /// How a request with this key would be picked for now. Nothing comes of it.
+    fn explain(&self, pool: usize, key: Option<&[u8]>) -> Steps {
+        let mut steps = Steps::default();
+        if let Some(view) = &*self.shared.pools[pool].view.load() {
+            self.prepare(pool, view);
+            let mut turns = self.turns[pool].borrow().clone();
+            let context = Context { tried: &[], key, now: self.millis() };
+            let _ = pick_traced(view, &mut turns, &context, &mut steps); // without a pick the steps end before it
+        }
+        steps
+    }
+
     /// Milliseconds since the process began, as of the last tick.
     pub(crate) fn millis(&self) -> u64 {
-        let since = self.waits.now().saturating_duration_since(self.shared.start);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        self.shared.millis(self.waits.now())
     }
 
     /// Takes a view up, if it is a new one: connections to endpoints that get no new traffic are closed.

@@ -1,5 +1,7 @@
 //! The metrics of pools, by what they tell of: requests, endpoints, tables.
 
+use std::{collections::HashMap, sync::atomic::AtomicU64};
+
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
@@ -11,7 +13,7 @@ use super::{
     signed,
 };
 use crate::{
-    balance::{BackendState, PlannedBackend, PlannedEndpoint, Reason, View},
+    balance::{Affinity, BackendState, Candidates, PlannedBackend, PlannedEndpoint, Reason, Rule, View},
     control::PoolControl,
     report::CLASSES,
     shared::Pool,
@@ -33,6 +35,7 @@ pub(super) struct Requests {
     failures: Family<OfReason, Counter>,
     retries: Family<OfReason, Counter>,
     dropped: Family<OfPool, Counter>,
+    affinity: Family<OfResult, Counter>,
 }
 
 impl Requests {
@@ -44,6 +47,12 @@ impl Requests {
             self.retries.get_or_create(&labels).inc_by(pool.retries.sum(reason.index()));
         }
         self.dropped.get_or_create(&labels).inc_by(pool.dropped_fields.sum(0));
+        if view.is_some_and(|view| matches!(view.plan.rule, Rule::Key { .. })) {
+            for affinity in Affinity::ALL {
+                let count = pool.affinity.sum(affinity as usize);
+                self.affinity.get_or_create(&labels.result(affinity.name())).inc_by(count);
+            }
+        }
         self.codes(&labels.backend(None), |class| pool.local.sum(class));
         for backend in view.iter().flat_map(|view| &view.plan.backends) {
             self.backend(&labels.backend(Some(&backend.state)), &backend.state);
@@ -83,6 +92,11 @@ impl Requests {
         to.register_with_unit("response_body", "Bodies to clients", Unit::Bytes, self.sent);
         to.register("failed_requests", "Requests without an endpoint's whole answer, by reason", self.failures);
         to.register("retries", "Attempts followed by another, by the reason of their failure", self.retries);
+        to.register(
+            "affinity",
+            "Picks by key: kept, moved since the key's own endpoint had no room, no_key",
+            self.affinity,
+        );
         to.register("dropped_fields", "Fields of requests not passed on since _ is in their name", self.dropped);
     }
 }
@@ -97,19 +111,25 @@ pub(super) struct Endpoints {
     selected: Family<OfEndpoint, Counter>,
     endpoint_in_flight: Family<OfEndpoint, Gauge>,
     endpoint_healthy: Family<OfEndpoint, Gauge>,
-    endpoint_weight: Family<OfEndpoint, Gauge>,
+    endpoint_weight: Family<OfEndpoint, Gauge<f64, AtomicU64>>,
+    endpoint_latency: Family<OfEndpoint, Gauge<f64, AtomicU64>>,
+    endpoint_failures: Family<OfEndpoint, Gauge<f64, AtomicU64>>,
 }
 
 impl Endpoints {
-    pub(super) fn add(&self, known: &PoolControl, view: &View) {
+    /// `now`: milliseconds since the process began.
+    pub(super) fn add(&self, known: &PoolControl, view: &View, now: u64) {
         let labels = OfPool::of(known);
+        let ramps: HashMap<_, _> =
+            view.backends.iter().flat_map(Candidates::all).map(|one| (one.state.serial, one.ramp)).collect();
         let backends = &view.plan.backends;
         let count: usize = backends.iter().map(|backend| backend.endpoints.len()).sum();
         for backend in backends {
             let labels = labels.backend(Some(&backend.state));
             self.backend(&labels, backend);
             for endpoint in backend.endpoints.iter().filter(|_| count <= MAX_ENDPOINTS) {
-                self.endpoint(&labels, endpoint);
+                let ramp = ramps.get(&endpoint.state.serial).copied().unwrap_or_default();
+                self.endpoint(&labels, endpoint, ramp, now);
             }
         }
     }
@@ -124,14 +144,20 @@ impl Endpoints {
     }
 
     /// Two pods of one address, an old one and a new one, are added up.
-    fn endpoint(&self, labels: &OfBackend, endpoint: &PlannedEndpoint) {
+    fn endpoint(&self, labels: &OfBackend, endpoint: &PlannedEndpoint, ramp: u32, now: u64) {
         let labels = labels.endpoint(&endpoint.state);
         self.selected.get_or_create(&labels).inc_by(endpoint.state.selected());
         self.endpoint_in_flight.get_or_create(&labels).inc_by(signed(endpoint.state.in_flight()));
         let healthy = self.endpoint_healthy.get_or_create(&labels);
         healthy.set(healthy.get().max(i64::from(endpoint.ready)));
         drop(healthy);
-        self.endpoint_weight.get_or_create(&labels).inc_by(endpoint.weight.into());
+        self.endpoint_weight.get_or_create(&labels).inc_by(f64::from(endpoint.weight) * f64::from(ramp) / 1000.0);
+        if let Some(latency) = endpoint.state.latency(now) {
+            let known = self.endpoint_latency.get_or_create(&labels);
+            known.set(known.get().max(latency.as_secs_f64()));
+        }
+        let failures = self.endpoint_failures.get_or_create(&labels);
+        failures.set(failures.get().max(parts(endpoint.state.failures(now))));
     }
 
     pub(super) fn register(self, to: &mut Registry) {
@@ -142,8 +168,24 @@ impl Endpoints {
         to.register("endpoint_selected", "Times that an endpoint was picked", self.selected);
         to.register("endpoint_requests_in_flight", "Requests between pick and end", self.endpoint_in_flight);
         to.register("endpoint_healthy", "1 if the endpoint gets new traffic, else 0", self.endpoint_healthy);
-        to.register("endpoint_weight", "Share of the backend, as the smallest whole number", self.endpoint_weight);
+        to.register(
+            "endpoint_weight",
+            "Share of the backend in force, as the smallest whole number; less in a slow start, 0 without new traffic",
+            self.endpoint_weight,
+        );
+        to.register_with_unit(
+            "endpoint_latency",
+            "From pick to the head of an answer, as PeakEWMA and Score estimate it",
+            Unit::Seconds,
+            self.endpoint_latency,
+        );
+        to.register("endpoint_failure_ratio", "Share of failures among the last answers", self.endpoint_failures);
     }
+}
+
+/// Of a million, of one.
+fn parts(millionths: u64) -> f64 {
+    f64::from(u32::try_from(millionths).unwrap_or(u32::MAX)) / 1_000_000.0
 }
 
 /// What came of tables.

@@ -18,6 +18,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use tokio::time::Instant;
+
 use super::{Control, admin};
 use crate::shared::{Shared, Upstream};
 use families::{Endpoints, Requests, Tables};
@@ -46,7 +48,7 @@ fn scrape(control: &Control) -> Registry {
         let view = pool.view.load();
         requests.add(known, pool, view.as_deref());
         if let Some(view) = view.as_deref() {
-            endpoints.add(known, view);
+            endpoints.add(known, view, control.shared.millis(Instant::now()));
         }
     }
     let mut registry = Registry::default();
