@@ -1,15 +1,19 @@
 //! One of a group of endpoints, by the pool's rule.
 
+use evenkeel_crds::table::ScorePolicy;
+
 use super::{
-    Context, Group, Rule, Trace,
-    least::{self, FEW, Load},
-    score::{self, Look, Most},
+    Context, Group, Learns, Rule, Trace,
+    least::{DRAWS, FEW, Load, Loads, Look},
+    score::{self, Most},
     smooth,
     stride::Stride,
     thread_state::Turns,
     trace::Step,
 };
-use evenkeel_crds::table::ScorePolicy;
+
+/// What an endpoint is taken for, in µs, when none is known (linkerd2-proxy: its default of 30 ms).
+const UNKNOWN: u64 = 30_000;
 
 /// What a choice needs besides the rule.
 pub(super) struct Chooser<'a, T> {
@@ -21,15 +25,16 @@ pub(super) struct Chooser<'a, T> {
     pub(super) trace: &'a mut T,
 }
 
-/// Candidates that are compared: few of them.
+/// Candidates that are compared, with what is compared: few of them.
+#[derive(Clone, Copy)]
 struct Few<V> {
     of: [(usize, V); FEW],
     count: usize,
 }
 
-impl<V: Copy> Few<V> {
-    fn new(empty: V) -> Self {
-        Self { of: [(0, empty); FEW], count: 0 }
+impl<V: Copy + Default> Few<V> {
+    fn new() -> Self {
+        Self { of: [(0, V::default()); FEW], count: 0 }
     }
 
     fn push(&mut self, index: usize, value: V) {
@@ -42,6 +47,10 @@ impl<V: Copy> Few<V> {
     fn all(&self) -> &[(usize, V)] {
         &self.of[..self.count]
     }
+
+    fn has(&self, index: usize) -> bool {
+        self.all().iter().any(|(known, _)| *known == index)
+    }
 }
 
 impl<T: Trace> Chooser<'_, T> {
@@ -50,9 +59,9 @@ impl<T: Trace> Chooser<'_, T> {
         match rule {
             Rule::RoundRobin => self.in_turn(),
             Rule::Random => self.draw(|_| true),
-            Rule::PeakEwma => self.least(true),
+            Rule::LeastRequest | Rule::Key { .. } => self.least_request(),
+            Rule::PeakEwma => self.peak_ewma(),
             Rule::Score(policy) => self.score(policy),
-            Rule::LeastRequest | Rule::Key { .. } => self.least(false),
         }
     }
 
@@ -66,127 +75,150 @@ impl<T: Trace> Chooser<'_, T> {
             Some(stride) => stride.next(candidates, self.turns, |candidate| candidate.is_untried(tried)),
             None => smooth::next(candidates, self.turns, |candidate| candidate.is_untried(tried)),
         }?;
-        self.look(index, None, None, None);
+        self.tell(index, Learns::Nothing, None, None, None);
         Some(index)
     }
 
     /// Draws a candidate that was not tried, and is wanted.
     fn draw(&mut self, wanted: impl Fn(usize) -> bool) -> Option<usize> {
         let (candidates, tried) = (&self.group.candidates, self.context.tried);
-        let index = self.group.sums.draw(self.random, |index| wanted(index) && candidates[index].is_untried(tried))?;
+        let is_untried = |index: usize| tried.is_empty() || candidates[index].is_untried(tried);
+        let index = self.group.draws.draw(self.random, |index| wanted(index) && is_untried(index))?;
         self.trace.note(|| Step::Drawn { endpoint: candidates[index].state.name.to_string() });
         Some(index)
     }
 
-    /// `LeastRequest`, or `PeakEWMA` if it is `timed`.
-    fn least(&mut self, timed: bool) -> Option<usize> {
+    /// Those that are compared: all of few, else some that are drawn.
+    fn candidates(&mut self, draws: usize) -> Few<()> {
+        let mut few = Few::new();
         let count = self.group.candidates.len();
-        if count > FEW {
-            let first = self.draw(|_| true)?;
-            let second = self.draw(|index| index != first);
-            let index = second.map_or(first, |second| self.better(first, second, timed));
-            let second = self.second();
-            self.turns[self.group.candidates[index].state.slot].count(second);
-            return Some(index);
+        if count <= FEW {
+            (0..count).filter(|index| self.is_untried(*index)).for_each(|index| few.push(index, ()));
+            return few;
         }
-        let mut few = Few::new(Load { amount: 0, weight: 1 });
-        for index in 0..count {
-            if self.is_untried(index) {
-                let load = self.load(index, timed);
-                few.push(index, load);
-            }
+        for _ in 0..draws {
+            let Some(index) = self.draw(|index| !few.has(index)) else { break };
+            few.push(index, ());
         }
-        let (_, least) =
-            few.all().iter().copied().reduce(|best, other| if other.1.is_less(best.1) { other } else { best })?;
-        self.first_of(few.all().iter().filter(|(_, load)| !least.is_less(*load)).map(|(index, _)| *index))
+        few
     }
 
-    fn second(&self) -> u64 {
-        self.context.now / 1000
-    }
-
-    /// The one with the less load; of equal ones that which was picked less in the last second, weight for weight: else the
-    /// choice would be a mere draw where each of many proxies sees few requests (HAProxy's `random(n)`).
-    fn better(&mut self, first: usize, second: usize, timed: bool) -> usize {
-        let (one, other) = (self.load(first, timed), self.load(second, timed));
-        let recent = |index: usize| {
-            let candidate = &self.group.candidates[index];
-            Load::of(self.turns[candidate.state.slot].recent(self.second()), candidate.weight)
-        };
-        let is_other = if one == other || !one.is_less(other) && !other.is_less(one) {
-            recent(second).is_less(recent(first))
-        } else {
-            other.is_less(one)
-        };
-        if is_other { second } else { first }
-    }
-
-    fn load(&mut self, index: usize, timed: bool) -> Load {
-        let (candidate, now) = (&self.group.candidates[index], self.context.now);
-        let amount = if timed { least::wait(&candidate.state, now) } else { least::requests(&candidate.state, now) };
-        let load = Load::of(amount, candidate.weight);
-        self.look(index, None, Some(load), None);
-        load
-    }
-
-    /// Of equal ones that whose turn it is, by weight.
-    fn first_of(&mut self, mut equal: impl Iterator<Item = usize> + Clone) -> Option<usize> {
-        let count = equal.clone().count();
-        if count <= 1 {
-            return equal.next();
+    fn least_request(&mut self) -> Option<usize> {
+        let mut looks = Few::new();
+        for (index, ()) in self.candidates(DRAWS).all() {
+            let candidate = &self.group.candidates[*index];
+            looks.push(*index, Look::at(&candidate.state, candidate.weight, self.context.now));
         }
-        self.trace.note(|| Step::Tie { candidates: count });
-        let candidates = &self.group.candidates;
-        let is_equal = |wanted: usize| equal.clone().any(|index| index == wanted);
-        smooth::next_where(candidates, self.turns, is_equal)
+        let loads = Loads::of(looks.all().iter().map(|(_, look)| look));
+        let mut costs = Few::new();
+        for (index, look) in looks.all() {
+            costs.push(*index, loads.load(look));
+        }
+        self.least(&costs, Learns::Usual)
+    }
+
+    fn peak_ewma(&mut self) -> Option<usize> {
+        let few = self.candidates(DRAWS);
+        let latencies = self.latencies(&few);
+        let mut costs = Few::new();
+        for (index, latency) in latencies.all() {
+            let candidate = &self.group.candidates[*index];
+            costs.push(*index, Load::of(latency * (candidate.state.in_flight() + 1), candidate.weight));
+        }
+        self.least(&costs, Learns::Peak)
+    }
+
+    /// How long answers take. Of whom nothing is known is taken for what the others are: else a newcomer would be avoided that is
+    /// as fast, or overrun that is as slow.
+    fn latencies(&self, few: &Few<()>) -> Few<u64> {
+        let now = self.context.now;
+        let peak = |index: usize| self.group.candidates[index].state.estimate.peak(now);
+        let (mut sum, mut known) = (0, 0);
+        let mut latencies = Few::new();
+        for (index, ()) in few.all() {
+            let latency = peak(*index);
+            sum += latency.unwrap_or_default();
+            known += u64::from(latency.is_some());
+            latencies.push(*index, latency);
+        }
+        let mean = sum.checked_div(known).unwrap_or(UNKNOWN);
+        let mut all = Few::new();
+        for (index, latency) in latencies.all() {
+            all.push(*index, latency.unwrap_or(mean));
+        }
+        all
     }
 
     fn score(&mut self, policy: ScorePolicy) -> Option<usize> {
-        let looks = self.looks();
-        let is_out = |look: &Look| look.failures >= score::TOO_OFTEN;
-        let all_are = looks.all().iter().all(|(_, look)| is_out(look));
-        let most = Most::of(looks.all().iter().map(|(_, look)| look).filter(|look| all_are || !is_out(look)));
-        let mut scores = Few::new(0);
+        let few = self.candidates(FEW);
+        let latencies = self.latencies(&few);
+        let mut looks = Few::new();
+        for (index, latency) in latencies.all() {
+            let candidate = &self.group.candidates[*index];
+            let look =
+                score::Look::at(&candidate.state, *latency, candidate.weight, candidate.distance, self.context.now);
+            looks.push(*index, look);
+        }
+        let all_fail = looks.all().iter().all(|(_, look)| look.fails());
+        let is_in = |look: &score::Look| all_fail || !look.fails();
+        let most = Most::of(looks.all().iter().map(|(_, look)| look).filter(|look| is_in(look)));
+        let mut scores = Few::new();
         for (index, look) in looks.all() {
-            if all_are || !is_out(look) {
-                let terms = score::terms(look, &most, policy);
-                scores.push(*index, terms.iter().sum());
-                self.look(*index, None, None, Some(terms));
-            } else {
-                self.look(*index, Some("failing"), None, None);
+            let terms = is_in(look).then(|| score::terms(look, &most, policy));
+            match terms {
+                Some(terms) => scores.push(*index, Load::of(terms.iter().sum(), 1)),
+                None => self.tell(*index, Learns::Peak, Some("failing"), None, None),
+            }
+            if let Some(terms) = terms {
+                self.tell(*index, Learns::Peak, None, None, Some(terms));
             }
         }
-        let least = scores.all().iter().map(|(_, score)| *score).min()?;
-        self.first_of(scores.all().iter().filter(|(_, score)| *score == least).map(|(index, _)| *index))
+        self.first_of_least(&scores)
     }
 
-    /// Those whose scores are compared: all of few, else some that are drawn.
-    fn looks(&mut self) -> Few<Look> {
-        let mut looks = Few::new(Look::default());
-        let (count, now) = (self.group.candidates.len(), self.context.now);
-        for place in 0..count.min(FEW) {
-            let index = if count <= FEW {
-                Some(place).filter(|index| self.is_untried(*index))
-            } else {
-                self.draw(|index| looks.all().iter().all(|(drawn, _)| *drawn != index))
-            };
-            if let Some(index) = index {
-                let candidate = &self.group.candidates[index];
-                looks.push(index, Look::at(&candidate.state, candidate.weight, candidate.distance, now));
-            }
+    fn least(&mut self, costs: &Few<Load>, learns: Learns) -> Option<usize> {
+        for (index, load) in costs.all() {
+            self.tell(*index, learns, None, Some(*load), None);
         }
-        looks
+        self.first_of_least(costs)
+    }
+
+    /// The least; of equal ones that whose turn it is by weight, or of some that were drawn that which was picked less in the last
+    /// second, weight for weight: else the choice would be a mere draw where each of many proxies sees few requests (HAProxy's
+    /// `random(n)`).
+    fn first_of_least(&mut self, costs: &Few<Load>) -> Option<usize> {
+        let all = costs.all().iter();
+        let (_, least) = *all.clone().reduce(|best, other| if other.1.is_less(best.1) { other } else { best })?;
+        let mut equal = all.filter(|(_, cost)| !least.is_less(*cost)).map(|(index, _)| *index);
+        let count = equal.clone().count();
+        if count > 1 {
+            self.trace.note(|| Step::Tie { candidates: count });
+        }
+        let candidates = &self.group.candidates;
+        if candidates.len() <= FEW {
+            return match count {
+                1 => equal.next(),
+                _ => smooth::next_where(candidates, self.turns, |wanted| equal.clone().any(|index| index == wanted)),
+            };
+        }
+        let second = self.context.now / 1000;
+        let recent =
+            |index: usize| Load::of(self.turns[candidates[index].state.slot].recent(second), candidates[index].weight);
+        let index = equal.reduce(|best, other| if recent(other).is_less(recent(best)) { other } else { best })?;
+        self.turns[candidates[index].state.slot].count(second);
+        Some(index)
     }
 
     /// Tells of a candidate that was looked at.
-    pub(super) fn look(
+    fn tell(
         &mut self,
         index: usize,
+        learns: Learns,
         gate: Option<&'static str>,
         load: Option<Load>,
         terms: Option<[u64; 4]>,
     ) {
         let (candidate, now) = (&self.group.candidates[index], self.context.now);
-        self.trace.note(|| Step::looked(candidate, now, gate, load, terms));
+        self.trace.note(|| Step::looked(candidate, now, learns, gate, load, terms));
     }
 }

@@ -1,4 +1,5 @@
-//! What is known of how an endpoint answers: how long it takes, and what share of its answers are failures.
+//! What is known of how an endpoint answers: how long it took at its worst, how long it usually takes, and what share of its answers
+//! are failures.
 //!
 //! Each is one number with the time of its last change, packed, so that a reader never sees half of one. Threads write without
 //! waiting for each other: of two that write at once one is forgotten, which an average bears.
@@ -8,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-/// What an endpoint that has not answered yet is taken for (linkerd2-proxy: its default of 30 ms).
-const UNKNOWN: u64 = 30_000;
+use super::usual::{Known, Usual};
+
 /// After so many milliseconds an old estimate counts for a third (tower, linkerd2-proxy: 10 s).
 const DECAY_MS: f64 = 10_000.0;
 /// What a failure counts at least, in µs (linkerd2-proxy `load-biaser`): who fails at once is not fast.
@@ -32,11 +33,23 @@ pub struct Seen {
     pub failed: bool,
 }
 
+/// What a rule asks of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learns {
+    /// Nothing but whether they fail.
+    Nothing,
+    /// How long they usually take.
+    Usual,
+    /// How long they took at worst, lately.
+    Peak,
+}
+
 /// How an endpoint answers.
 #[derive(Debug, Default)]
 pub(super) struct Estimate {
     /// µs; 0: nothing is known.
-    latency: Cell,
+    peak: Cell,
+    usual: Usual,
     /// Parts of [`WHOLE`].
     failures: Cell,
 }
@@ -80,11 +93,23 @@ fn scaled(value: u64, part: f64) -> u64 {
 }
 
 impl Estimate {
+    /// Takes in what came of an attempt.
+    pub(super) fn learn(&self, now: u64, seen: Seen, learns: Learns) {
+        self.learn_failure(now, seen.failed);
+        match learns {
+            Learns::Peak => self.learn_peak(now, seen),
+            Learns::Usual if !seen.failed => {
+                self.usual.learn(now, u64::try_from(seen.latency.as_micros()).unwrap_or(u64::MAX));
+            }
+            Learns::Usual | Learns::Nothing => {}
+        }
+    }
+
     /// Takes in how long an answer took: a slow one counts at once, a fast one little by little (Finagle's `PeakEwma`; tower
     /// `load/peak_ewma.rs`). A failure counts as a slow answer.
-    pub(super) fn learn_latency(&self, now: u64, seen: Seen) {
+    fn learn_peak(&self, now: u64, seen: Seen) {
         let mut sample = u64::try_from(seen.latency.as_micros()).unwrap_or(u64::MAX).clamp(1, u32::MAX.into());
-        let (before, age) = self.latency.read(now);
+        let (before, age) = self.peak.read(now);
         if seen.failed {
             sample = sample.max(PENALTY).max(before);
         }
@@ -92,11 +117,11 @@ impl Estimate {
             let part = left(age);
             sample = (scaled(before, part) + scaled(sample, 1.0 - part)).max(1);
         }
-        self.latency.write(sample, now);
+        self.peak.write(sample, now);
     }
 
     /// Takes in whether an answer was a failure.
-    pub(super) fn learn_failure(&self, now: u64, failed: bool) {
+    fn learn_failure(&self, now: u64, failed: bool) {
         if !failed && self.failures.read(now).0 == 0 {
             return; // as nearly always
         }
@@ -105,17 +130,15 @@ impl Estimate {
         self.failures.write(if moved < NOTHING { 0 } else { moved }, now);
     }
 
-    /// How long an answer takes, in µs: it decays, so that an endpoint that was slow is tried again.
-    pub(super) fn latency(&self, now: u64) -> u64 {
-        match self.latency.decayed(now) {
-            0 => UNKNOWN,
-            known => known,
-        }
+    /// How long an answer takes, in µs, by the slow ones: it decays, so that an endpoint that was slow is tried again. None if
+    /// nothing is known.
+    pub(super) fn peak(&self, now: u64) -> Option<u64> {
+        (self.peak.read(now).0 != 0).then(|| self.peak.decayed(now).max(1))
     }
 
-    /// Whether it ever answered.
-    pub(super) fn is_known(&self) -> bool {
-        self.latency.read(0).0 != 0
+    /// How long an answer usually takes.
+    pub(super) fn usual(&self, now: u64) -> Known {
+        self.usual.read(now)
     }
 
     /// The share of failures among the last answers, in parts of [`WHOLE`].
@@ -135,25 +158,25 @@ mod tests {
     #[test]
     fn slow_answers_count_at_once_and_fast_ones_little_by_little() {
         let estimate = Estimate::default();
-        assert_eq!((estimate.latency(5), estimate.is_known()), (30_000, false));
-        estimate.learn_latency(1_000, seen(50, false));
-        assert_eq!(estimate.latency(1_000), 50_000);
-        assert_eq!(estimate.latency(3_000), 40_936, "what is left after 2 s");
-        estimate.learn_latency(6_000, seen(20, false));
-        assert!(estimate.latency(6_000).abs_diff(38_196) <= 1, "{}", estimate.latency(6_000));
-        estimate.learn_latency(6_000, seen(80, false));
-        assert_eq!(estimate.latency(6_000), 80_000);
+        assert_eq!(estimate.peak(5), None);
+        estimate.learn_peak(1_000, seen(50, false));
+        assert_eq!(estimate.peak(1_000), Some(50_000));
+        assert_eq!(estimate.peak(3_000), Some(40_936), "what is left after 2 s");
+        estimate.learn_peak(6_000, seen(20, false));
+        assert!(estimate.peak(6_000).is_some_and(|peak| peak.abs_diff(38_196) <= 1), "{:?}", estimate.peak(6_000));
+        estimate.learn_peak(6_000, seen(80, false));
+        assert_eq!(estimate.peak(6_000), Some(80_000));
     }
 
     #[test]
     fn who_fails_at_once_is_not_fast_and_is_tried_again_after_a_minute() {
         let estimate = Estimate::default();
-        estimate.learn_latency(0, seen(1, true));
-        assert_eq!(estimate.latency(0), 5_000_000);
-        assert!(estimate.latency(51_000) > 30_000 && estimate.latency(51_500) < 30_000);
-        estimate.learn_latency(10, seen(9_000, false));
-        estimate.learn_latency(10, seen(1, true));
-        assert_eq!(estimate.latency(10), 9_000_000, "no less than before");
+        estimate.learn_peak(0, seen(1, true));
+        assert_eq!(estimate.peak(0), Some(5_000_000));
+        assert!(estimate.peak(51_000) > Some(30_000) && estimate.peak(51_500) < Some(30_000));
+        estimate.learn_peak(10, seen(9_000, false));
+        estimate.learn_peak(10, seen(1, true));
+        assert_eq!(estimate.peak(10), Some(9_000_000), "no less than before");
     }
 
     #[test]

@@ -45,20 +45,28 @@ pub struct Lookup {
     table: Arc<KeyTable>,
     /// The candidate of each number in the table.
     candidates: Box<[u32]>,
+    /// The weights of candidates before each, and of all.
+    sums: Box<[u64]>,
 }
 
 impl Lookup {
-    /// For candidates with these numbers in the table, in their order.
-    pub(super) fn of(table: &Arc<KeyTable>, numbers: impl Iterator<Item = u32>) -> Self {
-        let mut candidates = Vec::new();
-        for (candidate, number) in (0..).zip(numbers) {
+    /// For candidates with these numbers in the table and weights, in their order.
+    pub(super) fn of(table: &Arc<KeyTable>, endpoints: impl Iterator<Item = (u32, u32)>) -> Self {
+        let (mut candidates, mut sums) = (Vec::new(), vec![0]);
+        for (candidate, (number, weight)) in (0..).zip(endpoints) {
+            sums.push(sums.last().copied().unwrap_or_default() + u64::from(weight));
             let number = usize::try_from(number).unwrap_or(usize::MAX);
             if number >= candidates.len() {
                 candidates.resize(number + 1, NONE);
             }
             candidates[number] = candidate;
         }
-        Self { table: Arc::clone(table), candidates: candidates.into() }
+        Self { table: Arc::clone(table), candidates: candidates.into(), sums: sums.into() }
+    }
+
+    /// The weights of all candidates before one, and of all.
+    pub(super) fn sums(&self, candidate: usize) -> (u64, u64) {
+        (self.sums[candidate], self.sums.last().copied().unwrap_or_default())
     }
 
     /// The first candidate of a key, from its own on, that `accepts`.

@@ -27,11 +27,12 @@ mod smooth;
 mod stride;
 mod thread_state;
 mod trace;
+mod usual;
 mod view;
 mod zones;
 
 pub use budget::{BudgetRules, RetryBudget};
-pub use estimate::Seen;
+pub use estimate::{Learns, Seen};
 pub use hash::{KeyTable, Lookup};
 pub use outcome::{Outcome, Reason, Side};
 pub use pick::{Affinity, Context, NoPick, Picked, pick, pick_traced};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    BackendState, Candidate, Candidates, EndpointState, Group, Permit, Rule, ThreadState, Trace, Untraced, View,
-    bounded,
+    BackendState, Candidate, Candidates, EndpointState, Group, Learns, Permit, Rule, ThreadState, Trace, Untraced,
+    View, bounded,
     choose::Chooser,
     hash::{self, Lookup},
     least::{self, Load},
@@ -203,7 +203,8 @@ fn by_key(
     let gate = |index: usize| {
         let candidate = &group.candidates[index];
         let room = max_load.map(|percent| {
-            bounded::slots(served, percent, candidate.weight, group.sums.before(index), group.sums.total())
+            let (before, total) = lookup.sums(index);
+            bounded::slots(served, percent, candidate.weight, before, total)
         });
         match () {
             () if !candidate.is_untried(context.tried) => Some("tried"),
@@ -215,7 +216,7 @@ fn by_key(
     let found = lookup.find(key, |index| {
         let gate = gate(index);
         moved |= gate.is_some();
-        trace.note(|| Step::looked(&group.candidates[index], context.now, gate, None, None));
+        trace.note(|| Step::looked(&group.candidates[index], context.now, Learns::Usual, gate, None, None));
         gate.is_none()
     });
     trace.note(|| Step::Key { table: lookup.name(), moved });

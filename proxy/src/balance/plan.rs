@@ -9,7 +9,8 @@ use evenkeel_crds::{
 };
 
 use super::{
-    BackendState, BudgetRules, EndpointId, EndpointState, Registry, Retry, hash::KeyTable, slow_start::SlowStart,
+    BackendState, BudgetRules, EndpointId, EndpointState, Registry, Retry, estimate::Learns, hash::KeyTable,
+    slow_start::SlowStart,
 };
 use crate::guard::Rules;
 
@@ -160,10 +161,15 @@ impl Rule {
         }
     }
 
-    /// Whether it asks how long answers take.
+    /// What it asks of answers.
     #[must_use]
-    pub fn is_timed(&self) -> bool {
-        matches!(self, Self::PeakEwma | Self::Score(_))
+    pub fn learns(&self) -> Learns {
+        match self {
+            Self::RoundRobin | Self::Random => Learns::Nothing,
+            // Without a key, or with one that finds nobody, it is the least loaded.
+            Self::LeastRequest | Self::Key { .. } => Learns::Usual,
+            Self::PeakEwma | Self::Score(_) => Learns::Peak,
+        }
     }
 }
 

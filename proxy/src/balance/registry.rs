@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use evenkeel_crds::api::HashTable;
 
 use super::{
-    estimate::{Estimate, Seen},
+    estimate::{Estimate, Learns, Seen},
     hash::KeyTable,
 };
 use crate::report::Traffic;
@@ -138,19 +138,20 @@ impl EndpointState {
         self.picks.load(Relaxed) & ((1 << IN_FLIGHT_BITS) - 1)
     }
 
-    /// Takes in what came of an attempt. `now`: milliseconds since the process began; `timed`: whether somebody asks how long
-    /// answers take.
-    pub fn report(&self, now: u64, seen: Seen, timed: bool) {
-        self.estimate.learn_failure(now, seen.failed);
-        if timed {
-            self.estimate.learn_latency(now, seen);
-        }
+    /// Takes in what came of an attempt, as far as the rule of the pool asks for it. `now`: milliseconds since the process began.
+    pub fn report(&self, now: u64, seen: Seen, learns: Learns) {
+        self.estimate.learn(now, seen, learns);
     }
 
-    /// How long its answers take; none if it never answered, or nobody asked.
+    /// How long its answers take, as the rule of its pool has it; none if nothing is known.
     #[must_use]
-    pub fn latency(&self, now: u64) -> Option<Duration> {
-        self.estimate.is_known().then(|| Duration::from_micros(self.estimate.latency(now)))
+    pub fn latency(&self, now: u64, learns: Learns) -> Option<Duration> {
+        let micros = match learns {
+            Learns::Nothing => None,
+            Learns::Usual => self.estimate.usual(now).micros(),
+            Learns::Peak => self.estimate.peak(now),
+        };
+        micros.map(Duration::from_micros)
     }
 
     /// The share of failures among its last answers, in parts of a million.

@@ -9,7 +9,7 @@ use super::{EndpointState, estimate::WHOLE};
 
 /// Who fails at least so often is out, unless all do: in a plain sum an endpoint that fails at once, and so is fast and idle,
 /// would beat one that works.
-pub(super) const TOO_OFTEN: u64 = WHOLE / 2;
+const TOO_OFTEN: u64 = WHOLE / 2;
 
 /// What is looked at, of one candidate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,10 +26,15 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub(super) fn at(endpoint: &EndpointState, weight: u32, distance: u32, now: u64) -> Self {
-        let estimate = &endpoint.estimate;
-        let (latency, failures) = (estimate.latency(now), estimate.failures(now));
+    /// `latency`: as it is known, or taken for.
+    pub(super) fn at(endpoint: &EndpointState, latency: u64, weight: u32, distance: u32, now: u64) -> Self {
+        let failures = endpoint.estimate.failures(now);
         Self { in_flight: endpoint.in_flight(), weight, latency, failures, distance }
+    }
+
+    /// Whether it fails too often to be compared.
+    pub(super) fn fails(&self) -> bool {
+        self.failures >= TOO_OFTEN
     }
 
     /// Requests under way and the one that asks, weight for weight, in parts that keep the difference of large weights.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Candidate, Candidates, least::Load};
+use super::{Candidate, Candidates, Learns, least::Load};
 
 /// Takes the steps of a pick.
 pub trait Trace {
@@ -114,6 +114,7 @@ impl Step {
     pub(super) fn looked(
         candidate: &Candidate,
         now: u64,
+        learns: Learns,
         gate: Option<&'static str>,
         load: Option<Load>,
         terms: Option<[u64; 4]>,
@@ -125,7 +126,7 @@ impl Step {
             weight: *weight,
             slow_start: *ramp,
             in_flight: state.in_flight(),
-            latency_micros: state.latency(now).and_then(|latency| u64::try_from(latency.as_micros()).ok()),
+            latency_micros: state.latency(now, learns).and_then(|latency| u64::try_from(latency.as_micros()).ok()),
             failures: state.failures(now),
             cost: load.map(Load::value),
             terms,

@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     BackendState, EndpointState, Plan, PlannedBackend, PlannedEndpoint,
-    draw::Sums,
+    draw::Draws,
     hash::Lookup,
     slow_start::{self, ALL},
     zones::{self, Zones},
@@ -72,8 +72,8 @@ pub struct Candidates {
 pub struct Group {
     /// In the plan's order.
     pub candidates: Vec<Candidate>,
-    /// Their weights.
-    pub(super) sums: Sums,
+    /// For draws by weight.
+    pub(super) draws: Draws,
 }
 
 /// An endpoint that can be picked.
@@ -149,8 +149,8 @@ impl Candidate {
 
 impl Group {
     pub(super) fn of(candidates: Vec<Candidate>) -> Self {
-        let sums = Sums::of(candidates.iter().map(|candidate| candidate.weight));
-        Self { candidates, sums }
+        let draws = Draws::of(candidates.iter().map(|candidate| candidate.weight));
+        Self { candidates, draws }
     }
 }
 
@@ -178,8 +178,9 @@ fn candidates(
         distance: zones::distance(around.zone, &endpoint.zone),
     };
     let all: Vec<_> = endpoints.iter().zip(&ramps).map(of).collect();
-    let lookup =
-        backend.table.as_ref().map(|table| Lookup::of(table, endpoints.iter().map(|endpoint| endpoint.number)));
+    let lookup = backend.table.as_ref().map(|table| {
+        Lookup::of(table, endpoints.iter().zip(&all).map(|(endpoint, candidate)| (endpoint.number, candidate.weight)))
+    });
     let (near, far, near_share) = zones.split(all, &endpoints);
     Some(Candidates {
         state: Arc::clone(&backend.state),

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use super::{Fault, Reply, answer};
 use crate::{
     balance::{
-        AccessLog, BackendState, BudgetRules, EndpointState, NoPick, Outcome, Permit, Picked, Reason, Seen, View,
+        AccessLog, BackendState, BudgetRules, EndpointState, Learns, NoPick, Outcome, Permit, Picked, Reason, Seen,
+        View,
     },
     codec::{Asked, Framing, RequestHead},
     guard::{LineRules, Refusal},
@@ -36,8 +37,8 @@ pub(crate) struct Exchange {
     sent: u64,
     attempts: u32,
     is_head: bool,
-    /// Whether somebody asks how long its endpoint takes.
-    is_timed: bool,
+    /// What is to be learnt of its endpoint.
+    learns: Learns,
     /// Its line in the access log, if it may have one.
     record: Option<Record>,
 }
@@ -55,7 +56,7 @@ impl Exchange {
             backend: None,
             permit: None,
             key: None,
-            is_timed: false,
+            learns: Learns::Nothing,
             outcome: None,
             start,
             attempt: start,
@@ -89,7 +90,7 @@ impl Exchange {
     /// Picks an endpoint that was not tried, and takes a place there.
     pub(super) fn pick(&mut self, view: &View, tried: &[Arc<EndpointState>]) -> Result<Picked, NoPick> {
         self.permit = None;
-        self.is_timed = view.plan.rule.is_timed();
+        self.learns = view.plan.rule.learns();
         let picked = self.worker.pick(self.pool.index, view, self.key.as_deref(), tried)?;
         if let Some(affinity) = picked.affinity {
             self.pool.affinity.add(self.worker.index, affinity as usize);
@@ -106,12 +107,16 @@ impl Exchange {
         self.backend = Some(Arc::clone(&picked.backend));
     }
 
-    /// Tells what came of an attempt, for those that are chosen next.
-    pub(super) fn report(&self, failed: bool) {
-        let Some(permit) = &self.permit else { return };
-        // The time costs more than the rest, and most need it not.
-        let latency = if failed || self.is_timed { self.attempt.elapsed() } else { Duration::ZERO };
-        permit.endpoint().report(self.worker.millis(), Seen { latency, failed }, self.is_timed);
+    /// Tells that an attempt failed, for those that are chosen next.
+    pub(super) fn report_failure(&self) {
+        self.report(Instant::now(), true);
+    }
+
+    fn report(&self, now: Instant, failed: bool) {
+        if let Some(permit) = &self.permit {
+            let seen = Seen { latency: now.saturating_duration_since(self.attempt), failed };
+            permit.endpoint().report(self.worker.millis(), seen, self.learns);
+        }
     }
 
     /// Counts fields that were dropped for their names.
@@ -139,11 +144,18 @@ impl Exchange {
 
     /// Notes that an attempt begins: the request may have been long in coming, and a pause may have been before.
     pub(super) fn begin_attempt(&mut self) {
-        self.attempt = Instant::now();
+        (self.attempt, self.head) = (Instant::now(), None);
     }
 
-    /// Notes that the head of an answer is there.
-    pub(super) fn note_head(&mut self) {
+    /// Notes that the head of an answer is there. `failed`: whether the answer is that there is none.
+    pub(super) fn note_head(&mut self, failed: bool) {
+        let now = Instant::now();
+        self.head = Some(now);
+        self.report(now, failed);
+    }
+
+    /// Notes that the head of an answer of before is the one that counts.
+    pub(super) fn note_held_head(&mut self) {
         self.head = Some(Instant::now());
     }
 
@@ -206,16 +218,15 @@ impl Exchange {
     fn report_end(&self, outcome: Outcome) {
         match (outcome.reason, self.head) {
             (Some(Reason::UpstreamClosed | Reason::UpstreamProtocol | Reason::ResponseTimeout), Some(_)) => {
-                self.report(true);
+                self.report_failure();
             }
-            (Some(Reason::ClientLeft), None) if self.is_timed => {
+            (Some(Reason::ClientLeft), None) => {
                 let waited = self.attempt.elapsed();
                 let endpoint = self.permit.as_ref().map(Permit::endpoint);
-                let now = self.worker.millis();
-                if let Some(endpoint) =
-                    endpoint.filter(|endpoint| endpoint.latency(now).is_none_or(|known| known < waited))
-                {
-                    endpoint.report(now, Seen { latency: waited, failed: false }, true);
+                let (now, learns) = (self.worker.millis(), self.learns);
+                let is_late = |known: Option<Duration>| known.is_some_and(|known| known < waited);
+                if let Some(endpoint) = endpoint.filter(|endpoint| is_late(endpoint.latency(now, learns))) {
+                    endpoint.report(now, Seen { latency: waited, failed: false }, learns);
                 }
             }
             _ => {}

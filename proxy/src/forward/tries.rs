@@ -33,8 +33,8 @@ pub(super) async fn forward(mut exchange: Box<Exchange>, first: &View, mut outgo
         exchange.begin_attempt();
         let attempted = tries.attempt(&exchange, view, rules, &picked, &mut outgoing).await;
         match &attempted {
-            Ok(answer) => exchange.report(is_failing(answer.0.head.status.as_u16())),
-            Err(failure) if failure.is_endpoints() => exchange.report(true),
+            Ok(answer) => exchange.note_head(is_failing(answer.0.head.status.as_u16())),
+            Err(failure) if failure.is_endpoints() => exchange.report_failure(),
             Err(_) => {}
         }
         let failure = match attempted {
@@ -185,7 +185,7 @@ impl Tries {
     /// Passes the endpoint's answer on.
     fn succeed(
         mut self,
-        mut exchange: Box<Exchange>,
+        exchange: Box<Exchange>,
         rules: &LineRules,
         source: Source,
         mut outgoing: Box<Outgoing>,
@@ -193,7 +193,6 @@ impl Tries {
     ) -> Reply {
         self.discard(&exchange);
         mishap::may_happen(|| &answer.0.written);
-        exchange.note_head();
         exchange.worker.buffers.give_written(outgoing.outbound.take_head());
         outgoing.outbound.forget_body();
         relay(answer, rules, |status, persistent, inbound, connection| Relay {
@@ -254,7 +253,7 @@ fn fall_back(
     reason: Option<Reason>,
 ) -> Reply {
     exchange.return_to(&held.picked);
-    exchange.note_head();
+    exchange.note_held_head();
     let mut reply = relay(held.answer, rules, |status, persistent, inbound, connection| Relay {
         inbound,
         outbound: None, // what was not sent then has been sent elsewhere since

@@ -19,6 +19,8 @@ pub(crate) struct Pool {
     pub(crate) backends: Vec<(u32, Vec<SocketAddr>)>,
     pub(crate) connect: &'static str,
     pub(crate) response_header: &'static str,
+    /// In turn, unless something else is to be seen: tests tell who is asked next.
+    pub(crate) balancing: &'static str,
     /// What else its listener has: `, field: value`.
     pub(crate) listener: &'static str,
     /// What else its spec has: whole lines.
@@ -34,16 +36,25 @@ impl Pool {
     /// Backends `b0`, `b1` … by weight.
     pub(crate) fn shared(backends: &[(u32, &[SocketAddr])]) -> Self {
         let backends = backends.iter().map(|(weight, endpoints)| (*weight, endpoints.to_vec())).collect();
-        Self { name: "web", port: PORT, backends, connect: "2s", response_header: "5s", listener: "", extra: "" }
+        Self {
+            name: "web",
+            port: PORT,
+            backends,
+            connect: "2s",
+            response_header: "5s",
+            balancing: "{algorithm: RoundRobin}",
+            listener: "",
+            extra: "",
+        }
     }
 
     /// As a file.
     pub(crate) fn yaml(&self) -> String {
-        let Self { name, port, backends, connect, response_header, listener, extra } = self;
+        let Self { name, port, backends, connect, response_header, balancing, listener, extra } = self;
         let mut yaml = format!(
             "apiVersion: evenkeel.dev/v1alpha1\nkind: BalancerPool\nmetadata: {{name: {name}}}\nspec:\n  \
-             listener: {{port: {port}{listener}}}\n  timeouts: {{connect: {connect}, responseHeader: {response_header}}}\n\
-             {extra}  backends:\n"
+             listener: {{port: {port}{listener}}}\n  timeouts: {{connect: {connect}, responseHeader: {response_header}}}\n  \
+             loadBalancing: {balancing}\n{extra}  backends:\n"
         );
         for (index, (weight, endpoints)) in backends.iter().enumerate() {
             write!(yaml, "    - name: b{index}\n      weight: {weight}\n      endpoints:\n").unwrap();

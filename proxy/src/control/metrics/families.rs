@@ -1,6 +1,6 @@
 //! The metrics of pools, by what they tell of: requests, endpoints, tables.
 
-use std::{collections::HashMap, sync::atomic::AtomicU64};
+use std::{collections::HashMap, sync::atomic::AtomicU64, time::Duration};
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -122,6 +122,7 @@ impl Endpoints {
         let labels = OfPool::of(known);
         let ramps: HashMap<_, _> =
             view.backends.iter().flat_map(Candidates::all).map(|one| (one.state.serial, one.ramp)).collect();
+        let learns = view.plan.rule.learns();
         let backends = &view.plan.backends;
         let count: usize = backends.iter().map(|backend| backend.endpoints.len()).sum();
         for backend in backends {
@@ -129,7 +130,7 @@ impl Endpoints {
             self.backend(&labels, backend);
             for endpoint in backend.endpoints.iter().filter(|_| count <= MAX_ENDPOINTS) {
                 let ramp = ramps.get(&endpoint.state.serial).copied().unwrap_or_default();
-                self.endpoint(&labels, endpoint, ramp, now);
+                self.endpoint(&labels, endpoint, ramp, endpoint.state.latency(now, learns), now);
             }
         }
     }
@@ -144,7 +145,7 @@ impl Endpoints {
     }
 
     /// Two pods of one address, an old one and a new one, are added up.
-    fn endpoint(&self, labels: &OfBackend, endpoint: &PlannedEndpoint, ramp: u32, now: u64) {
+    fn endpoint(&self, labels: &OfBackend, endpoint: &PlannedEndpoint, ramp: u32, latency: Option<Duration>, now: u64) {
         let labels = labels.endpoint(&endpoint.state);
         self.selected.get_or_create(&labels).inc_by(endpoint.state.selected());
         self.endpoint_in_flight.get_or_create(&labels).inc_by(signed(endpoint.state.in_flight()));
@@ -152,7 +153,7 @@ impl Endpoints {
         healthy.set(healthy.get().max(i64::from(endpoint.ready)));
         drop(healthy);
         self.endpoint_weight.get_or_create(&labels).inc_by(f64::from(endpoint.weight) * f64::from(ramp) / 1000.0);
-        if let Some(latency) = endpoint.state.latency(now) {
+        if let Some(latency) = latency {
             let known = self.endpoint_latency.get_or_create(&labels);
             known.set(known.get().max(latency.as_secs_f64()));
         }
@@ -175,7 +176,7 @@ impl Endpoints {
         );
         to.register_with_unit(
             "endpoint_latency",
-            "From pick to the head of an answer, as PeakEWMA and Score estimate it",
+            "From pick to the head of an answer, as the pool's algorithm has it",
             Unit::Seconds,
             self.endpoint_latency,
         );
