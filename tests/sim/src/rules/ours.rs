@@ -148,7 +148,7 @@ impl Rule for Ours {
     fn answered(&mut self, answer: &Answer) {
         let (Some(view), Some(permit)) = (&self.view, self.permits[answer.endpoint].pop()) else { return };
         let seen = Seen { latency: Duration::from_nanos(answer.latency), failed: answer.failed };
-        permit.endpoint().report(millis(answer.now), seen, view.plan.rule.is_timed());
+        permit.endpoint().report(millis(answer.now), seen, view.plan.rule.learns());
     }
 
     fn tick(&mut self, now: Nanos) {
