@@ -21,10 +21,10 @@ use super::{ConsistentHash, GepDuration};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancing {
-    /// The rule; default LeastRequest: where the fewest requests are under way for its weight, of up to 8 endpoints, else of
-    /// two that are drawn. RoundRobin: in turn, by weight. Random: by weight. PeakEWMA: where requests under way and the time
-    /// that answers take promise the shortest wait. Score: by a sum of load, latency, errors and distance. ConsistentHash:
-    /// always the same endpoint for the same key.
+    /// The rule; default LeastRequest: where the fewest requests are under way for its weight, more of them where answers take
+    /// longer or fail, of up to 8 endpoints, else of four that are drawn. RoundRobin: in turn, by weight. Random: by weight.
+    /// PeakEWMA: where requests under way and the time that answers took at worst promise the shortest wait. Score: by a sum of
+    /// load, latency, errors and distance. ConsistentHash: always the same endpoint for the same key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
 
@@ -50,7 +50,8 @@ pub struct LoadBalancing {
 pub enum Algorithm {
     /// In turn, by weight, smoothly (nginx's rule).
     RoundRobin,
-    /// Where the fewest requests are under way for its weight: of up to 8 endpoints, else of two that are drawn.
+    /// Where the fewest requests are under way for its weight, more of them where answers take longer or fail: of up to 8
+    /// endpoints, else of four that are drawn.
     #[default]
     LeastRequest,
     /// At random, by weight.

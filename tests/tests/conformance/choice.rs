@@ -94,10 +94,11 @@ impl Proxy {
         let rows = servers.iter().enumerate().map(|(number, server)| row(0, number, server)).collect();
         table.endpoints.backends.insert("main".into(), rows);
         let mut proxy = Self { view: view(&table, zone), thread: ThreadState::new(seed), now: 0, held: Vec::new() };
+        let learns = proxy.view.plan.rule.learns();
         for (number, server) in servers.into_iter().enumerate() {
             let endpoint = proxy.endpoint(number);
             for answer in &server.answers {
-                endpoint.report(answer.at_ms, answer.seen(), true);
+                answer.tell(&endpoint, learns);
                 proxy.now = proxy.now.max(answer.at_ms);
             }
             proxy.held.extend((0..server.in_flight).map(|_| Permit::take(Arc::clone(&endpoint))));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use evenkeel_crds::{api::Algorithm, table::ScorePolicy};
-use evenkeel_proxy::balance::{Seen, SlowStart, Step, bounded};
+use evenkeel_proxy::balance::{EndpointState, Learns, Seen, SlowStart, Step, bounded};
 use serde::{Deserialize, Serialize};
 
 use crate::choice::{Proxy, Server};
@@ -61,11 +61,16 @@ pub(crate) struct Answer {
     latency_ms: u64,
     #[serde(default)]
     failed: bool,
+    /// So many of the kind.
+    times: Option<usize>,
 }
 
 impl Answer {
-    pub(crate) fn seen(self) -> Seen {
-        Seen { latency: Duration::from_millis(self.latency_ms), failed: self.failed }
+    pub(crate) fn tell(self, endpoint: &EndpointState, learns: Learns) {
+        let seen = Seen { latency: Duration::from_millis(self.latency_ms), failed: self.failed };
+        for _ in 0..self.times.unwrap_or(1) {
+            endpoint.report(self.at_ms, seen, learns);
+        }
     }
 }
 
@@ -90,9 +95,9 @@ pub(crate) fn estimate(inputs: &EstimateInputs, seed: u64) -> EstimateFound {
     let mut micros = Vec::new();
     for at in inputs.read_at_ms.iter().copied() {
         while let Some(answer) = answers.next_if(|answer| answer.at_ms <= at) {
-            endpoint.report(answer.at_ms, answer.seen(), true);
+            answer.tell(&endpoint, Learns::Peak);
         }
-        micros.push(endpoint.latency(at).map_or(0, |latency| latency.as_micros()));
+        micros.push(endpoint.latency(at, Learns::Peak).map_or(0, |latency| latency.as_micros()));
     }
     EstimateFound { micros }
 }
