@@ -6,9 +6,9 @@ use crate::{
     peers::{envoy, haproxy, linkerd, nginx},
     rule::{Fleet, Rule, fleet},
     rules::{
-        candidate::{Candidate, Constants},
         ideal,
         ours::{Ours, Setup},
+        variant::VARIANTS,
     },
     world::World,
 };
@@ -28,8 +28,8 @@ pub(crate) struct Column {
 pub(crate) enum Kind {
     /// As the proxy runs it.
     Ours,
-    /// What could become ours.
-    Candidate,
+    /// Ours, with another constant.
+    Variant,
     /// Another proxy's.
     Peer,
     /// Not a rule: what none can beat.
@@ -49,14 +49,10 @@ fn ours(world: &World, seed: u64, algorithm: Option<Algorithm>) -> Vec<Box<dyn R
 /// All of them, in the table's order.
 pub(crate) const COLUMNS: &[Column] = &[
     column("default", Kind::Ours, |world, seed| ours(world, seed, None)),
-    column("LeastReq", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::LeastRequest))),
     column("PeakEWMA", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::PeakEwma))),
     column("Score", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::Score))),
     column("Random", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::Random))),
     column("RoundRob", Kind::Ours, |world, seed| ours(world, seed, Some(Algorithm::RoundRobin))),
-    column("cand", Kind::Candidate, |world, seed| {
-        fleet(world, seed, |_, seed| Candidate::new(Constants::default(), seed))
-    }),
     column("nginx rr", Kind::Peer, |world, seed| fleet(world, seed, |_, _| nginx::RoundRobin::default())),
     column("nginx lc", Kind::Peer, |world, seed| fleet(world, seed, |_, _| nginx::LeastConn::default())),
     column("HA least", Kind::Peer, |world, seed| fleet(world, seed, |_, _| haproxy::LeastConn::default())),
@@ -79,3 +75,8 @@ pub(crate) const COLUMNS: &[Column] = &[
     },
     column("ideal", Kind::Bound, ideal::fleet),
 ];
+
+/// What the constants of the default are for: each column differs from the first in one of them.
+pub(crate) fn variants() -> Vec<Column> {
+    VARIANTS.iter().map(|(name, fleet)| column(name, Kind::Variant, *fleet)).collect()
+}

@@ -56,6 +56,9 @@ struct Cli {
     /// How many seeds; a figure is their median.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=101))]
     seeds: u64,
+    /// Compare the constants of the default instead of the rules.
+    #[arg(long)]
+    variants: bool,
     /// Where JSON and pictures go.
     #[arg(long, default_value = "target/sim", value_name = "FOLDER")]
     out: PathBuf,
@@ -68,7 +71,7 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let mut results = Results { seed: cli.seed, seeds: cli.seeds, rows: Vec::new() };
     let mut tables = vec![choices(&cli, &mut results)?];
-    if is_wanted(KEYS, &cli.scenario) {
+    if is_wanted(KEYS, &cli.scenario) && !cli.variants {
         tables.push(moves(&cli, &mut results)?);
     }
     tables.retain(|table| !table.rows.is_empty());
@@ -82,11 +85,12 @@ fn main() -> anyhow::Result<()> {
 
 /// All scenarios but that of keys.
 fn choices(cli: &Cli, results: &mut Results) -> anyhow::Result<Table> {
-    let columns: Vec<_> = COLUMNS.iter().filter(|column| is_wanted(column.name, &cli.rule)).collect();
-    let mut table =
-        Table::new(columns.iter().map(|column| (column.name, column.kind != Kind::Bound && column.only.is_none())));
+    let mut columns = if cli.variants { columns::variants() } else { COLUMNS.to_vec() };
+    columns.retain(|column| is_wanted(column.name, &cli.rule));
+    let is_ranked = |column: &Column| column.kind != Kind::Bound && column.only.is_none();
+    let mut table = Table::new(columns.iter().map(|column| (column.name, is_ranked(column))));
     for scenario in scenarios::all().iter().filter(|scenario| is_wanted(scenario.name, &cli.scenario)) {
-        let run = |column: &&Column| (column.name, column.kind, run::run(scenario, column, cli.seeds()));
+        let run = |column: &Column| (column.name, column.kind, run::run(scenario, column, cli.seeds()));
         let outcomes: Vec<_> = columns.iter().map(run).collect();
         if !outcomes.is_empty() {
             report::add(&mut table, results, scenario.name, &scenario.rows, &outcomes);

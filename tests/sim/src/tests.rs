@@ -5,7 +5,7 @@ use std::rc::Rc;
 use evenkeel_crds::api::Algorithm;
 
 use crate::{
-    columns::{COLUMNS, Column, Kind},
+    columns::{self, COLUMNS, Column, Kind},
     demand::Demand,
     engine::{self, Record},
     keys,
@@ -143,6 +143,19 @@ fn our_default_leaves_an_endpoint_that_fails_at_once() {
     assert!(failures[1] < 1.0 && failures[2] < 1.0, "{failures:?} %");
     let peer = figures("c", "HA least", 20);
     assert!(peer[1] > 40.0, "without a health check least connections sends most there: {peer:?} %");
+}
+
+#[test]
+fn the_variants_are_of_the_rule_that_the_proxy_has() {
+    let chosen = columns::variants().into_iter().find(|column| column.name == "chosen").expect("a column");
+    for name in ["a", "b", "x-calm"] {
+        let scenario = scenario(name);
+        let world = World { until: 15 * SECOND, ..(scenario.world)() };
+        let (world, records) = records(world, chosen.fleet, 7);
+        let row = scenario.rows.len() - 1;
+        let (expected, found) = ((scenario.measure)(&world, &records)[row], figures(name, "default", 15)[row]);
+        assert!((found / expected - 1.0).abs() < 0.12, "{name}: {found} ms, not {expected} ms");
+    }
 }
 
 #[test]

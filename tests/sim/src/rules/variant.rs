@@ -1,17 +1,17 @@
-//! What might become ours: `LeastRequest` that also learns who is slow.
+//! `LeastRequest` with other constants: what each of them is for.
 //!
-//! The load of an endpoint counts more by the square of how much slower it usually is than the best, from a fifth on. Where
-//! nothing is known, or nobody is clearly slower, that is `LeastRequest`.
+//! The load of an endpoint counts more by the square of how much slower it usually is than the fastest, from a fifth on, and by
+//! the square of the share of its failures. The same rule as the proxy's, in floating point and without its detours.
 
 use crate::{
-    rule::{Answer, Ask, Rule},
+    rule::{Answer, Ask, Rule, fleet},
     time::{Nanos, seconds},
     world::World,
 };
 
 /// The constants of the rule.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Constants {
+struct Constants {
     /// Up to so many candidates are looked at all.
     few: usize,
     /// Of more than that so many are drawn.
@@ -24,19 +24,57 @@ pub(crate) struct Constants {
     common: f64,
     /// Logarithm of how much slower one may be and still count as equal.
     band: f64,
-    /// To which power the rest counts.
+    /// To which power the rest counts; 0: latency counts for nothing.
     power: f64,
+    /// How much more the load of one counts that fails every request.
+    failures: f64,
+    /// What an answer moves of the share of failures.
+    gain: f64,
 }
 
-impl Default for Constants {
-    fn default() -> Self {
-        Self { few: 8, draws: 4, decay: 10.0, memory: 128.0, common: 8.0, band: 0.2, power: 2.0 }
-    }
+/// Those of the proxy.
+const CHOSEN: Constants = Constants {
+    few: 8,
+    draws: 4,
+    decay: 10.0,
+    memory: 128.0,
+    common: 8.0,
+    band: 0.2,
+    power: 2.0,
+    failures: 100.0,
+    gain: 0.125,
+};
+
+/// A rule of a table in which each differs from the first in one constant.
+pub(crate) type Variant = (&'static str, crate::rule::Fleet);
+
+/// All of them.
+pub(crate) const VARIANTS: &[Variant] = &[
+    ("chosen", |world, seed| of(world, seed, CHOSEN)),
+    ("no time", |world, seed| of(world, seed, Constants { power: 0.0, ..CHOSEN })),
+    ("power 1", |world, seed| of(world, seed, Constants { power: 1.0, ..CHOSEN })),
+    ("power 3", |world, seed| of(world, seed, Constants { power: 3.0, ..CHOSEN })),
+    ("band 0", |world, seed| of(world, seed, Constants { band: 0.0, ..CHOSEN })),
+    ("band .4", |world, seed| of(world, seed, Constants { band: 0.4, ..CHOSEN })),
+    ("memory32", |world, seed| of(world, seed, Constants { memory: 32.0, ..CHOSEN })),
+    ("memory64", |world, seed| of(world, seed, Constants { memory: 64.0, ..CHOSEN })),
+    ("memory1k", |world, seed| of(world, seed, Constants { memory: 1024.0, ..CHOSEN })),
+    ("common 1", |world, seed| of(world, seed, Constants { common: 1.0, ..CHOSEN })),
+    ("common32", |world, seed| of(world, seed, Constants { common: 32.0, ..CHOSEN })),
+    ("decay 3s", |world, seed| of(world, seed, Constants { decay: 3.0, ..CHOSEN })),
+    ("no fail", |world, seed| of(world, seed, Constants { failures: 0.0, ..CHOSEN })),
+    ("gain 1/2", |world, seed| of(world, seed, Constants { gain: 0.5, ..CHOSEN })),
+    ("2 draws", |world, seed| of(world, seed, Constants { draws: 2, ..CHOSEN })),
+    ("8 draws", |world, seed| of(world, seed, Constants { draws: 8, ..CHOSEN })),
+];
+
+fn of(world: &World, seed: u64, constants: Constants) -> Vec<Box<dyn Rule>> {
+    fleet(world, seed, |_, seed| LeastRequest::new(constants, seed))
 }
 
 /// The rule in one proxy.
 #[derive(Debug)]
-pub(crate) struct Candidate {
+struct LeastRequest {
     constants: Constants,
     random: fastrand::Rng,
     backends: Vec<Backend>,
@@ -68,8 +106,8 @@ struct Known {
     at: Nanos,
 }
 
-impl Candidate {
-    pub(crate) fn new(constants: Constants, seed: u64) -> Self {
+impl LeastRequest {
+    fn new(constants: Constants, seed: u64) -> Self {
         let random = fastrand::Rng::with_seed(seed);
         Self { constants, random, backends: Vec::new(), known: Vec::new(), looked: Vec::new() }
     }
@@ -98,7 +136,7 @@ impl Candidate {
     }
 
     fn best(&self, now: Nanos) -> usize {
-        let Constants { decay, common, band, power, .. } = self.constants;
+        let Constants { decay, common, band, power, failures, .. } = self.constants;
         let looked = || self.looked.iter().map(|number| &self.known[*number]);
         let all = looked().map(|known| known.worth(now, decay)).sum::<f64>().max(f64::MIN_POSITIVE);
         let usual = looked().map(|known| known.worth(now, decay) * known.latency).sum::<f64>() / all;
@@ -110,7 +148,7 @@ impl Candidate {
         let cost = |number: usize| {
             let known = &self.known[number];
             let slower = (latency(known) - least - band).max(0.0);
-            known.load(now) * known.penalty(now) * (power * slower).exp()
+            known.load(now) * known.penalty(now, failures) * (power * slower).exp()
         };
         let costs = self.looked.iter().map(|number| (*number, cost(*number)));
         costs.reduce(|best, other| if other.1 < best.1 { other } else { best }).map_or(0, |(number, _)| number)
@@ -136,13 +174,13 @@ impl Known {
         self.answers * self.left(now, decay)
     }
 
-    fn penalty(&self, now: Nanos) -> f64 {
-        1.0 + 100.0 * (self.failures * self.left(now, 10.0)).powi(2)
+    fn penalty(&self, now: Nanos, failures: f64) -> f64 {
+        1.0 + failures * (self.failures * self.left(now, 10.0)).powi(2)
     }
 
     fn learn(&mut self, constants: &Constants, answer: &Answer) {
         let failures = self.failures * self.left(answer.now, 10.0);
-        self.failures = failures + (f64::from(u8::from(answer.failed)) - failures) / 8.0;
+        self.failures = failures + (f64::from(u8::from(answer.failed)) - failures) * constants.gain;
         self.answers = self.worth(answer.now, constants.decay).min(constants.memory);
         if !answer.failed {
             let sample = seconds(answer.latency.max(1)).ln();
@@ -153,7 +191,7 @@ impl Known {
     }
 }
 
-impl Rule for Candidate {
+impl Rule for LeastRequest {
     fn members(&mut self, world: &World, now: Nanos) {
         for endpoint in world.endpoints.iter().skip(self.known.len()) {
             self.known.push(Known::new(endpoint.weight, endpoint.joins));
