@@ -7,7 +7,7 @@ use std::{
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use evenkeel_crds::{RoutingTable, file};
@@ -30,7 +30,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// Reads a file: its text and the table, or what is wrong, a line each, as `path:line: field: message`.
 pub(crate) fn read(path: &Path) -> Result<(String, RoutingTable), String> {
     let text = contents(path)?;
-    let table = translate(path, &text)?;
+    let table = translate(path, &text, None)?;
     Ok((text, table))
 }
 
@@ -51,8 +51,10 @@ fn watched(path: &Path) -> Result<String, String> {
     if kind.is_file() { contents(path) } else { Err(format!("{}: this is no regular file", path.display())) }
 }
 
-fn translate(path: &Path, text: &str) -> Result<RoutingTable, String> {
-    file::table(text, None, 0).map_err(|problems| {
+/// `before`: the table in force, so that newcomers are known as such. Those of the first one are nobody's newcomers.
+fn translate(path: &Path, text: &str, before: Option<&RoutingTable>) -> Result<RoutingTable, String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    file::table(text, before, i64::try_from(now).unwrap_or(i64::MAX)).map_err(|problems| {
         let lines = problems.into_iter().map(|problem| {
             let line = problem.line.map(|line| format!("{line}:")).unwrap_or_default();
             let field = problem.field.map(|field| format!("{field}: ")).unwrap_or_default();
@@ -77,6 +79,7 @@ async fn settled(path: &Path, mut text: Result<String, String>) -> Result<String
 
 /// Tells of every change of a file, until control is gone. `before` is its text as already known.
 pub(super) async fn watch(pool: usize, path: PathBuf, before: String, updates: mpsc::Sender<Update>) {
+    let mut table = translate(&path, &before, None).ok();
     let mut before = Ok(before);
     let mut interval = tokio::time::interval(INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,8 +93,11 @@ pub(super) async fn watch(pool: usize, path: PathBuf, before: String, updates: m
         if text == before {
             continue;
         }
-        let seen = match text.clone().and_then(|text| translate(&path, &text)) {
-            Ok(table) => Seen::Table(Box::new(table)),
+        let seen = match text.clone().and_then(|text| translate(&path, &text, table.as_ref())) {
+            Ok(new) => {
+                table = Some(new.clone());
+                Seen::Table(Box::new(new))
+            }
             Err(problems) => Seen::Unusable(problems),
         };
         if updates.send(Update { pool, seen }).await.is_err() {

@@ -19,6 +19,8 @@ pub(crate) struct Pool {
     pub(crate) backends: Vec<(u32, Vec<SocketAddr>)>,
     pub(crate) connect: &'static str,
     pub(crate) response_header: &'static str,
+    /// How many of the last backends are backups.
+    pub(crate) backups: usize,
     /// In turn, unless something else is to be seen: tests tell who is asked next.
     pub(crate) balancing: &'static str,
     /// What else its listener has: `, field: value`.
@@ -42,6 +44,7 @@ impl Pool {
             backends,
             connect: "2s",
             response_header: "5s",
+            backups: 0,
             balancing: "{algorithm: RoundRobin}",
             listener: "",
             extra: "",
@@ -50,14 +53,18 @@ impl Pool {
 
     /// As a file.
     pub(crate) fn yaml(&self) -> String {
-        let Self { name, port, backends, connect, response_header, balancing, listener, extra } = self;
+        let Self { name, port, backends, connect, response_header, backups, balancing, listener, extra } = self;
         let mut yaml = format!(
             "apiVersion: evenkeel.dev/v1alpha1\nkind: BalancerPool\nmetadata: {{name: {name}}}\nspec:\n  \
              listener: {{port: {port}{listener}}}\n  timeouts: {{connect: {connect}, responseHeader: {response_header}}}\n  \
              loadBalancing: {balancing}\n{extra}  backends:\n"
         );
         for (index, (weight, endpoints)) in backends.iter().enumerate() {
-            write!(yaml, "    - name: b{index}\n      weight: {weight}\n      endpoints:\n").unwrap();
+            write!(yaml, "    - name: b{index}\n      weight: {weight}\n").unwrap();
+            if index + backups >= backends.len() {
+                yaml += "      backup: true\n";
+            }
+            yaml += "      endpoints:\n";
             for endpoint in endpoints {
                 writeln!(yaml, "        - {{address: \"{}\", port: {}}}", endpoint.ip(), endpoint.port()).unwrap();
             }

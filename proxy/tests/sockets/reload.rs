@@ -120,7 +120,7 @@ async fn a_broken_file_is_refused_by_line_and_field_and_the_last_good_one_stays(
     let proxy = Proxy::start(&pool).await;
     proxy.edit_text(pool.yaml().replace("weight: 1", "wieght: 1"));
     let message = refusal(&proxy).await;
-    let place = format!("{}:9: spec.backends[0].wieght: ", proxy.path().display());
+    let place = format!("{}:10: spec.backends[0].wieght: ", proxy.path().display());
     assert!(message.starts_with(&place), "{message} does not begin with {place}");
     let last_load = proxy.metric("evenkeel_table_last_load_successful", &[]).await;
     let refused = proxy.metric("evenkeel_table_loads_total", &[r#"result="refused""#]).await;
