@@ -90,7 +90,7 @@ fn choices(cli: &Cli, results: &mut Results) -> anyhow::Result<Table> {
     let is_ranked = |column: &Column| column.kind != Kind::Bound && column.only.is_none();
     let mut table = Table::new(columns.iter().map(|column| (column.name, is_ranked(column))));
     for scenario in scenarios::all().iter().filter(|scenario| is_wanted(scenario.name, &cli.scenario)) {
-        let run = |column: &Column| (column.name, column.kind, run::run(scenario, column, cli.seeds()));
+        let run = |column: &Column| (column.name, column.kind, run::run(scenario, column, cli.seeds(scenario.runs)));
         let outcomes: Vec<_> = columns.iter().map(run).collect();
         if !outcomes.is_empty() {
             report::add(&mut table, results, scenario.name, &scenario.rows, &outcomes);
@@ -105,7 +105,7 @@ fn moves(cli: &Cli, results: &mut Results) -> anyhow::Result<Table> {
     let columns: Vec<_> = keys::COLUMNS.iter().filter(|column| is_wanted(column.name, &cli.rule)).collect();
     let mut table = Table::new(columns.iter().map(|column| (column.name, true)));
     let kind = |column: &KeyColumn| if column.is_ours { Kind::Ours } else { Kind::Peer };
-    let run = |column: &&KeyColumn| (column.name, kind(column), keys::run(column, cli.seeds()));
+    let run = |column: &&KeyColumn| (column.name, kind(column), keys::run(column, cli.seeds(1)));
     let outcomes: Vec<_> = columns.iter().map(run).collect();
     if !outcomes.is_empty() {
         let rows = keys::rows();
@@ -117,8 +117,8 @@ fn moves(cli: &Cli, results: &mut Results) -> anyhow::Result<Table> {
 }
 
 impl Cli {
-    fn seeds(&self) -> impl Iterator<Item = u64> {
-        run::seeds(self.seed, self.seeds)
+    fn seeds(&self, times: u64) -> impl Iterator<Item = u64> {
+        run::seeds(self.seed, self.seeds * times)
     }
 }
 

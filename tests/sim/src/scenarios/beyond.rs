@@ -24,6 +24,7 @@ pub(super) fn unlucky() -> Scenario {
         rows: vec![row("x  all fail 2 %: p99 ms", 1, 1.0)],
         measure: p99,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }
 
@@ -36,6 +37,7 @@ pub(super) fn rare() -> Scenario {
         rows: vec![row("x  all fail 0.05 %: p99 ms", 1, 1.0)],
         measure: p99,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }
 
@@ -48,6 +50,7 @@ pub(super) fn herd() -> Scenario {
         rows: vec![row("x  50 proxies at 85 %: p99 ms", 1, 1.0)],
         measure: p99,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }
 
@@ -63,6 +66,7 @@ pub(super) fn calm() -> Scenario {
         rows: vec![row("x  1 of 4 slow, 10 % load: p99 ms", 1, 1.0)],
         measure: p99,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }
 
@@ -79,6 +83,7 @@ pub(super) fn many() -> Scenario {
         rows: vec![row("x  8 of 32 slow, 16 proxies: p99 ms", 1, 1.0)],
         measure: p99,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }
 
@@ -112,5 +117,6 @@ pub(super) fn ill() -> Scenario {
                 (10..60).map(share).collect()
             },
         },
+        runs: 1,
     }
 }

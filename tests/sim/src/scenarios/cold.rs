@@ -46,5 +46,6 @@ pub(super) fn scenario() -> Scenario {
         rows: vec![row("e  cold newcomer: p99 ms of 20 s", 1, 1.0), row("e  its share in second 1, %", 2, 0.5), LATER],
         measure,
         chart: Chart::OverTime { label: "the newcomer's share, %", points: over_time },
+        runs: 1,
     }
 }

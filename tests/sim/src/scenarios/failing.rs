@@ -42,5 +42,6 @@ pub(super) fn scenario() -> Scenario {
         ],
         measure,
         chart: Chart::OverTime { label: "failures, %", points: over_time },
+        runs: 1,
     }
 }

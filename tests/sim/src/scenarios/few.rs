@@ -30,6 +30,7 @@ pub(super) fn sixteen() -> Scenario {
         rows: vec![row("f  16 proxies: max / mean", 3, 0.02)],
         measure,
         chart: Chart::Bars,
+        runs: 1,
     }
 }
 
@@ -41,5 +42,6 @@ pub(super) fn hundred() -> Scenario {
         rows: vec![row("f  100 proxies: max / mean", 3, 0.02)],
         measure,
         chart: Chart::Bars,
+        runs: 1,
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Scenario {
     /// A figure for each row.
     pub(crate) measure: Measure,
     pub(crate) chart: Chart,
+    /// How many times as many seeds it needs as others, so that a difference of 10 % means something.
+    pub(crate) runs: u64,
 }
 
 /// A scenario's picture.

@@ -32,6 +32,7 @@ pub(super) fn one() -> Scenario {
         rows: ROWS[0].to_vec(),
         measure,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }
 

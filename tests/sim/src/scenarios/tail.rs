@@ -37,5 +37,6 @@ pub(super) fn scenario() -> Scenario {
             vec![percentile(&sorted, 50.0), percentile(&sorted, 99.0)]
         },
         chart: Chart::Percentiles(ordinary),
+        runs: 4,
     }
 }

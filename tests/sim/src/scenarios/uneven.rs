@@ -34,5 +34,6 @@ pub(super) fn scenario() -> Scenario {
         rows: vec![GOODPUT, row("i  1:2:4 at 90 %: p99 ms", 1, 1.0)],
         measure,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }

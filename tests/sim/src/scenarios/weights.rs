@@ -50,6 +50,7 @@ pub(super) fn thirds() -> Scenario {
         rows: vec![THIRDS],
         measure,
         chart: Chart::Bars,
+        runs: 1,
     }
 }
 
@@ -61,5 +62,6 @@ pub(super) fn canary() -> Scenario {
         rows: vec![CANARY],
         measure,
         chart: Chart::Bars,
+        runs: 1,
     }
 }

@@ -39,5 +39,6 @@ pub(super) fn scenario() -> Scenario {
         ],
         measure,
         chart: Chart::Percentiles(|world, records| latencies(measured(world, records))),
+        runs: 1,
     }
 }
