@@ -41,7 +41,7 @@ bench-profile: ## In which functions a request spends its instructions; ARGS='--
 	@tests/bench/run profile $(ARGS)
 
 sim: ## How rules of choosing an endpoint compare, in virtual time; ARGS='--scenario a --seeds 9', --help tells more
-	@cargo run --quiet $(QUICK) --workspace --bin sim -- $(ARGS)
+	@cargo run --quiet $(QUICK) -p evenkeel-sim --bin sim -- $(ARGS)
 
 fuzz: ## Look for bytes that break a parser; ARGS='600 guard' chooses seconds and target, ARGS=keep keeps what was found
 	@tests/cluster/setup fuzz
