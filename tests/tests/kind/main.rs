@@ -5,6 +5,7 @@
 
 mod apiserver;
 mod application;
+mod choosing;
 mod clients;
 mod cluster;
 mod effect;

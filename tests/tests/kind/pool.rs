@@ -25,7 +25,7 @@ fn a_bad_pool_is_refused_with_what_to_do() {
     play("bad pools are refused", |stage| {
         let good = Stage::pool(EXAMPLE);
         let cases = [
-            (Stage::pool([0, 0, 0]), "give at least one of them a weight above 0"),
+            (Stage::pool([0, 0, 0]), "give at least one that is no backup a weight above 0"),
             (good.replace("port: 80\n", "port: 9440\n"), "9440"),
             (good.replace("name: web\n", "name: operator\n"), "choose another one"),
             (good.replace("weight: 70", "weight: -1"), "weight"),
