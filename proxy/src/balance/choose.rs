@@ -4,7 +4,7 @@ use evenkeel_crds::table::ScorePolicy;
 
 use super::{
     Context, Group, Learns, Rule, Trace,
-    least::{DRAWS, FEW, Load, Loads, Look},
+    least::{self, DRAWS, FEW, Load, Look},
     score::{self, Most},
     smooth,
     stride::Stride,
@@ -25,31 +25,23 @@ pub(super) struct Chooser<'a, T> {
     pub(super) trace: &'a mut T,
 }
 
-/// Candidates that are compared, with what is compared: few of them.
-#[derive(Clone, Copy)]
-struct Few<V> {
-    of: [(usize, V); FEW],
+/// Candidates that are compared: few of them. Not moved about, since that costs more than to look at them.
+#[derive(Default)]
+struct Few {
+    of: [usize; FEW],
     count: usize,
 }
 
-impl<V: Copy + Default> Few<V> {
-    fn new() -> Self {
-        Self { of: [(0, V::default()); FEW], count: 0 }
-    }
-
-    fn push(&mut self, index: usize, value: V) {
+impl Few {
+    fn push(&mut self, index: usize) {
         if let Some(place) = self.of.get_mut(self.count) {
-            *place = (index, value);
+            *place = index;
             self.count += 1;
         }
     }
 
-    fn all(&self) -> &[(usize, V)] {
+    fn all(&self) -> &[usize] {
         &self.of[..self.count]
-    }
-
-    fn has(&self, index: usize) -> bool {
-        self.all().iter().any(|(known, _)| *known == index)
     }
 }
 
@@ -73,6 +65,7 @@ impl<T: Trace> Chooser<'_, T> {
         let (candidates, tried) = (&self.group.candidates, self.context.tried);
         let index = match self.stride {
             Some(stride) => stride.next(candidates, self.turns, |candidate| candidate.is_untried(tried)),
+            None if tried.is_empty() => smooth::next_where(candidates, self.turns, |_| true), // as nearly always
             None => smooth::next(candidates, self.turns, |candidate| candidate.is_untried(tried)),
         }?;
         self.tell(index, Learns::Nothing, None, None, None);
@@ -89,124 +82,135 @@ impl<T: Trace> Chooser<'_, T> {
     }
 
     /// Those that are compared: all of few, else some that are drawn.
-    fn candidates(&mut self, draws: usize) -> Few<()> {
-        let mut few = Few::new();
+    fn gather(&mut self, few: &mut Few, draws: usize) {
         let count = self.group.candidates.len();
         if count <= FEW {
-            (0..count).filter(|index| self.is_untried(*index)).for_each(|index| few.push(index, ()));
-            return few;
+            (0..count).filter(|index| self.is_untried(*index)).for_each(|index| few.push(index));
+            return;
         }
         for _ in 0..draws {
-            let Some(index) = self.draw(|index| !few.has(index)) else { break };
-            few.push(index, ());
+            let Some(index) = self.draw(|index| !few.all().contains(&index)) else { break };
+            few.push(index);
         }
-        few
     }
 
     fn least_request(&mut self) -> Option<usize> {
-        let mut looks = Few::new();
-        for (index, ()) in self.candidates(DRAWS).all() {
+        let mut few = Few::default();
+        self.gather(&mut few, DRAWS);
+        let mut looks = [Look::default(); FEW];
+        for (look, index) in looks.iter_mut().zip(few.all()) {
             let candidate = &self.group.candidates[*index];
-            looks.push(*index, Look::at(&candidate.state, candidate.weight, self.context.now));
+            *look = Look::at(&candidate.state, candidate.weight, self.context.now);
         }
-        let loads = Loads::of(looks.all().iter().map(|(_, look)| look));
-        let mut costs = Few::new();
-        for (index, look) in looks.all() {
-            costs.push(*index, loads.load(look));
-        }
-        self.least(&costs, Learns::Usual)
+        let mut costs = [Load::default(); FEW];
+        least::compare(&mut looks[..few.count], &mut costs);
+        self.least(few.all(), &costs, Learns::Usual)
     }
 
     fn peak_ewma(&mut self) -> Option<usize> {
-        let few = self.candidates(DRAWS);
-        let latencies = self.latencies(&few);
-        let mut costs = Few::new();
-        for (index, latency) in latencies.all() {
+        let mut few = Few::default();
+        self.gather(&mut few, DRAWS);
+        let mut latencies = [0; FEW];
+        self.latencies(few.all(), &mut latencies);
+        let mut costs = [Load::default(); FEW];
+        for ((cost, index), latency) in costs.iter_mut().zip(few.all()).zip(latencies) {
             let candidate = &self.group.candidates[*index];
-            costs.push(*index, Load::of(latency * (candidate.state.in_flight() + 1), candidate.weight));
+            *cost = Load::of(latency * (candidate.state.in_flight() + 1), candidate.weight);
         }
-        self.least(&costs, Learns::Peak)
+        self.least(few.all(), &costs, Learns::Peak)
     }
 
     /// How long answers take. Of whom nothing is known is taken for what the others are: else a newcomer would be avoided that is
     /// as fast, or overrun that is as slow.
-    fn latencies(&self, few: &Few<()>) -> Few<u64> {
+    fn latencies(&self, few: &[usize], latencies: &mut [u64; FEW]) {
         let now = self.context.now;
-        let peak = |index: usize| self.group.candidates[index].state.estimate.peak(now);
         let (mut sum, mut known) = (0, 0);
-        let mut latencies = Few::new();
-        for (index, ()) in few.all() {
-            let latency = peak(*index);
-            sum += latency.unwrap_or_default();
-            known += u64::from(latency.is_some());
-            latencies.push(*index, latency);
+        for (latency, index) in latencies.iter_mut().zip(few) {
+            *latency = self.group.candidates[*index].state.estimate.peak(now).unwrap_or_default();
+            sum += *latency;
+            known += u64::from(*latency > 0);
         }
         let mean = sum.checked_div(known).unwrap_or(UNKNOWN);
-        let mut all = Few::new();
-        for (index, latency) in latencies.all() {
-            all.push(*index, latency.unwrap_or(mean));
+        for latency in latencies.iter_mut().filter(|latency| **latency == 0) {
+            *latency = mean;
         }
-        all
     }
 
     fn score(&mut self, policy: ScorePolicy) -> Option<usize> {
-        let few = self.candidates(FEW);
-        let latencies = self.latencies(&few);
-        let mut looks = Few::new();
-        for (index, latency) in latencies.all() {
+        let mut few = Few::default();
+        self.gather(&mut few, FEW);
+        let mut latencies = [0; FEW];
+        self.latencies(few.all(), &mut latencies);
+        let mut looks = [score::Look::default(); FEW];
+        for ((look, index), latency) in looks.iter_mut().zip(few.all()).zip(latencies) {
             let candidate = &self.group.candidates[*index];
-            let look =
-                score::Look::at(&candidate.state, *latency, candidate.weight, candidate.distance, self.context.now);
-            looks.push(*index, look);
+            *look = score::Look::at(&candidate.state, latency, candidate.weight, candidate.distance, self.context.now);
         }
-        let all_fail = looks.all().iter().all(|(_, look)| look.fails());
+        let looks = &looks[..few.count];
+        let all_fail = looks.iter().all(score::Look::fails);
         let is_in = |look: &score::Look| all_fail || !look.fails();
-        let most = Most::of(looks.all().iter().map(|(_, look)| look).filter(|look| is_in(look)));
-        let mut scores = Few::new();
-        for (index, look) in looks.all() {
-            let terms = is_in(look).then(|| score::terms(look, &most, policy));
-            match terms {
-                Some(terms) => scores.push(*index, Load::of(terms.iter().sum(), 1)),
-                None => self.tell(*index, Learns::Peak, Some("failing"), None, None),
-            }
-            if let Some(terms) = terms {
+        let most = Most::of(looks.iter().filter(|look| is_in(look)));
+        let (mut compared, mut scores) = (Few::default(), [Load::default(); FEW]);
+        for (index, look) in few.all().iter().zip(looks) {
+            if is_in(look) {
+                let terms = score::terms(look, &most, policy);
+                scores[compared.count] = Load::of(terms.iter().sum(), 1);
+                compared.push(*index);
                 self.tell(*index, Learns::Peak, None, None, Some(terms));
+            } else {
+                self.tell(*index, Learns::Peak, Some("failing"), None, None);
             }
         }
-        self.first_of_least(&scores)
+        self.first_of_least(compared.all(), &scores)
     }
 
-    fn least(&mut self, costs: &Few<Load>, learns: Learns) -> Option<usize> {
-        for (index, load) in costs.all() {
+    fn least(&mut self, few: &[usize], costs: &[Load; FEW], learns: Learns) -> Option<usize> {
+        for (index, load) in few.iter().zip(costs) {
             self.tell(*index, learns, None, Some(*load), None);
         }
-        self.first_of_least(costs)
+        self.first_of_least(few, costs)
     }
 
     /// The least; of equal ones that whose turn it is by weight, or of some that were drawn that which was picked less in the last
     /// second, weight for weight: else the choice would be a mere draw where each of many proxies sees few requests (HAProxy's
     /// `random(n)`).
-    fn first_of_least(&mut self, costs: &Few<Load>) -> Option<usize> {
-        let all = costs.all().iter();
-        let (_, least) = *all.clone().reduce(|best, other| if other.1.is_less(best.1) { other } else { best })?;
-        let mut equal = all.filter(|(_, cost)| !least.is_less(*cost)).map(|(index, _)| *index);
-        let count = equal.clone().count();
-        if count > 1 {
-            self.trace.note(|| Step::Tie { candidates: count });
+    fn first_of_least(&mut self, few: &[usize], costs: &[Load; FEW]) -> Option<usize> {
+        let mut best = *few.first()?;
+        // A bit for each that is equal to the best.
+        let (mut least, mut equal) = (costs[0], 1_u32);
+        for place in 1..few.len() {
+            let cost = costs[place];
+            if cost.is_less(least) {
+                (best, least, equal) = (few[place], cost, 1 << place);
+            } else if !least.is_less(cost) {
+                equal |= 1 << place;
+            }
+        }
+        let ties = equal.count_ones();
+        if ties > 1 {
+            self.trace.note(|| Step::Tie { candidates: ties });
         }
         let candidates = &self.group.candidates;
         if candidates.len() <= FEW {
-            return match count {
-                1 => equal.next(),
-                _ => smooth::next_where(candidates, self.turns, |wanted| equal.clone().any(|index| index == wanted)),
-            };
+            if ties == 1 {
+                return Some(best);
+            }
+            // A bit for each candidate, wherever it stands among those that were not tried.
+            let equal = few.iter().zip(0..).fold(0, |bits, (index, place)| bits | (equal >> place & 1) << index);
+            return smooth::next_where(candidates, self.turns, |index| equal >> index & 1 == 1);
         }
         let second = self.context.now / 1000;
         let recent =
             |index: usize| Load::of(self.turns[candidates[index].state.slot].recent(second), candidates[index].weight);
-        let index = equal.reduce(|best, other| if recent(other).is_less(recent(best)) { other } else { best })?;
-        self.turns[candidates[index].state.slot].count(second);
-        Some(index)
+        if ties > 1 {
+            for (index, place) in few.iter().zip(0..) {
+                if equal >> place & 1 == 1 && recent(*index).is_less(recent(best)) {
+                    best = *index;
+                }
+            }
+        }
+        self.turns[candidates[best].state.slot].count(second);
+        Some(best)
     }
 
     /// Tells of a candidate that was looked at.

@@ -33,6 +33,13 @@ pub struct Seen {
     pub failed: bool,
 }
 
+impl Seen {
+    /// Not as `Duration` has it, which takes 128 bits.
+    fn micros(&self) -> u64 {
+        self.latency.as_secs().saturating_mul(1_000_000) + u64::from(self.latency.subsec_micros())
+    }
+}
+
 /// What a rule asks of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learns {
@@ -98,9 +105,7 @@ impl Estimate {
         self.learn_failure(now, seen.failed);
         match learns {
             Learns::Peak => self.learn_peak(now, seen),
-            Learns::Usual if !seen.failed => {
-                self.usual.learn(now, u64::try_from(seen.latency.as_micros()).unwrap_or(u64::MAX));
-            }
+            Learns::Usual if !seen.failed => self.usual.learn(now, seen.micros()),
             Learns::Usual | Learns::Nothing => {}
         }
     }
@@ -108,7 +113,7 @@ impl Estimate {
     /// Takes in how long an answer took: a slow one counts at once, a fast one little by little (Finagle's `PeakEwma`; tower
     /// `load/peak_ewma.rs`). A failure counts as a slow answer.
     fn learn_peak(&self, now: u64, seen: Seen) {
-        let mut sample = u64::try_from(seen.latency.as_micros()).unwrap_or(u64::MAX).clamp(1, u32::MAX.into());
+        let mut sample = seen.micros().clamp(1, u32::MAX.into());
         let (before, age) = self.peak.read(now);
         if seen.failed {
             sample = sample.max(PENALTY).max(before);

@@ -39,6 +39,9 @@ impl Load {
 
     /// Compared by cross-multiplication, so that equal ones are equal.
     pub(super) fn is_less(self, other: Self) -> bool {
+        if self.weight == other.weight {
+            return self.amount < other.amount;
+        }
         cross(self.amount, other.weight) < cross(other.amount, self.weight)
     }
 
@@ -80,10 +83,13 @@ impl Look {
     /// it is. Whoever has nothing to do, and nothing against it, is as good as any other such (HAProxy's `leastconn`), so that of
     /// idle ones each has its turn, by weight.
     fn load(&self, slower: u64) -> Load {
-        let is_free = self.in_flight == 0 && self.failures == 0 && slower <= EQUALLY_FAST;
         let slowness = if slower <= EQUALLY_FAST { 1 << 8 } else { usual::exp2(2 * (slower - EQUALLY_FAST)) };
-        let amount = (self.in_flight + 1) * trouble(self.failures) / 1_000 * slowness;
-        Load::of(if is_free { 0 } else { amount.max(1) }, self.weight)
+        let amount = match (self.in_flight, self.failures) {
+            (0, 0) if slower <= EQUALLY_FAST => 0,
+            (in_flight, 0) => (in_flight + 1) * slowness,
+            (in_flight, failures) => (in_flight + 1) * trouble(failures) / 1_000 * slowness,
+        };
+        Load::of(amount, self.weight)
     }
 }
 
@@ -93,32 +99,24 @@ fn trouble(failures: u64) -> u64 {
     1_000 + FAILURES_WEIGH * share * share / 1_000
 }
 
-/// The loads of candidates that were looked at, against each other.
-pub(super) struct Loads {
-    /// The mean of what is usual of them; none if nothing is known.
-    mean: Option<u64>,
-    /// What is usual of the fastest.
-    fastest: u64,
-}
-
-impl Loads {
-    pub(super) fn of<'a>(looks: impl Iterator<Item = &'a Look> + Clone) -> Self {
-        let (sum, count) = looks.clone().fold((0, 0), |(sum, count), Look { usual, .. }| {
-            (sum + usual.log * usual.count, count + usual.count) // below 2^25 · 2^12 · 8
-        });
-        let mean = sum.checked_div(count);
-        let fastest = mean.and_then(|mean| looks.map(|look| likely(look.usual, mean)).min());
-        Self { mean, fastest: fastest.unwrap_or_default() }
+/// Turns looks into loads, each against all others.
+pub(super) fn compare(looks: &mut [Look], loads: &mut [Load; FEW]) {
+    let (mut sum, mut count) = (0, 0); // below 2^25 · 2^12 · 8
+    for Look { usual, .. } in &*looks {
+        sum += usual.log * usual.count;
+        count += usual.count;
     }
-
-    pub(super) fn load(&self, look: &Look) -> Load {
-        look.load(self.mean.map_or(0, |mean| likely(look.usual, mean) - self.fastest))
+    let mut fastest = u64::MAX;
+    if let Some(mean) = sum.checked_div(count) {
+        // What is likely of a candidate: what is usual of it, as far as anything is known, else of all.
+        for Look { usual, .. } in &mut *looks {
+            usual.log = (usual.log * usual.count + mean * COMMON) / (usual.count + COMMON);
+            fastest = fastest.min(usual.log);
+        }
     }
-}
-
-/// What is likely of a candidate: what is usual of it, as far as anything is known, else of all.
-fn likely(usual: Known, mean: u64) -> u64 {
-    (usual.log * usual.count + mean * COMMON) / (usual.count + COMMON)
+    for (load, look) in loads.iter_mut().zip(looks) {
+        *load = look.load(look.usual.log.saturating_sub(fastest));
+    }
 }
 
 /// Requests under way and the one that asks, in thousandths, more of them where requests fail.
@@ -136,8 +134,9 @@ mod tests {
 
     /// Loads in 2^-8 of a request.
     fn loads<const N: usize>(looks: [Look; N]) -> [u64; N] {
-        let loads = Loads::of(looks.iter());
-        looks.map(|look| loads.load(&look).amount)
+        let (mut looks, mut loads) = (looks, [Load::default(); FEW]);
+        compare(&mut looks, &mut loads);
+        std::array::from_fn(|index| loads[index].amount)
     }
 
     #[test]

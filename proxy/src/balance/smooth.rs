@@ -30,6 +30,9 @@ pub(super) fn next_where<T: Turn>(
     credit: &mut [super::thread_state::Turns],
     eligible: impl Fn(usize) -> bool,
 ) -> Option<usize> {
+    if candidates.len() == 1 {
+        return eligible(0).then_some(0); // whose credit would be given and charged at once
+    }
     let mut total = 0;
     let mut best: Option<(usize, usize, i64)> = None;
     for (index, candidate) in candidates.iter().enumerate() {

@@ -76,7 +76,7 @@ pub enum Step {
     /// Equal costs: whose turn it is decides, by weight.
     Tie {
         /// How many are equal.
-        candidates: usize,
+        candidates: u32,
     },
     /// Endpoints of another zone were asked.
     Zone {

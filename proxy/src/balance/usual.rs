@@ -13,7 +13,7 @@ const LOG_SIZE: u32 = 25;
 pub(super) const ANSWER: u64 = 32;
 /// So many answers are remembered at most (simulated: fewer forget too fast where one of a hundred takes long, more are too slow
 /// where an endpoint is ill for a while).
-const MOST: u64 = 128 * ANSWER;
+const MOST: u64 = 64 * ANSWER;
 const COUNT_SIZE: u32 = 13;
 /// Times are in units of 64 ms, so that they wrap after 49 days.
 const TIME_BITS: u32 = 6;
@@ -49,6 +49,9 @@ impl Usual {
     /// What is known now. `now` in milliseconds.
     pub(super) fn read(&self, now: u64) -> Known {
         let packed = self.0.load(Relaxed);
+        if packed == 0 {
+            return Known::default();
+        }
         let (log, count) = (packed >> (64 - LOG_SIZE), packed >> TIME_SIZE & ((1 << COUNT_SIZE) - 1));
         let age = (now >> TIME_BITS).wrapping_sub(packed) & ((1 << TIME_SIZE) - 1);
         // More than half of all time: written by a thread whose clock is ahead.
@@ -68,6 +71,9 @@ impl Usual {
 
 /// What is left of a count, in straight lines between halves.
 fn halved(count: u64, age: u64) -> u64 {
+    if age == 0 {
+        return count; // as in a pool that is busy
+    }
     let (halves, rest) = (age / HALF, age % HALF);
     if halves > u64::from(COUNT_SIZE) {
         return 0;
@@ -122,14 +128,14 @@ mod tests {
     fn the_mean_is_of_the_logarithms_and_old_answers_count_less() {
         let usual = Usual::default();
         assert_eq!(usual.read(5), Known::default());
-        (0..100).for_each(|_| usual.learn(1_000, 1_000));
+        (0..60).for_each(|_| usual.learn(1_000, 1_000));
         let before = usual.read(1_000);
-        assert_eq!((before.count, before.log.abs_diff(log2(1_000)) < 100), (100 * ANSWER, true));
+        assert_eq!((before.count, before.log.abs_diff(log2(1_000)) < 100), (60 * ANSWER, true));
         usual.learn(1_000, 100_000);
         let after = usual.read(1_000);
-        // One of 101 that takes 100 times as long: 100^(1/101) = 1.047 times.
-        assert!((after.log - before.log).abs_diff(log2(1_047_000) - log2(1_000_000)) < 1 << 13, "{before:?} {after:?}");
-        assert_eq!(usual.read(1_000 + HALF * 64).count, 101 * ANSWER / 2);
+        // One of 61 that takes 100 times as long: 100^(1/61) = 1.078 times.
+        assert!((after.log - before.log).abs_diff(log2(1_078_000) - log2(1_000_000)) < 1 << 13, "{before:?} {after:?}");
+        assert_eq!(usual.read(1_000 + HALF * 64).count, 61 * ANSWER / 2);
         assert_eq!(usual.read(1_000_000).count, 0);
         (0..1_000).for_each(|_| usual.learn(2_000_000, 2_000));
         assert_eq!(
