@@ -12,6 +12,7 @@ mod deadlines;
 mod disk;
 mod drain;
 mod endpoint;
+mod explain;
 mod failures;
 mod fields;
 mod framing;
