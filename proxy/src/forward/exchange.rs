@@ -14,6 +14,7 @@ use crate::{
     guard::{LineRules, Refusal},
     report::{End, Ended, Record},
     shared::Pool,
+    upstream::Sent,
     worker::{Client, Worker},
 };
 
@@ -109,13 +110,12 @@ impl Exchange {
 
     /// Tells that an attempt failed, for those that are chosen next.
     pub(super) fn report_failure(&self) {
-        self.report(Instant::now(), true);
+        self.report(self.attempt.elapsed(), true, self.learns);
     }
 
-    fn report(&self, now: Instant, failed: bool) {
+    fn report(&self, latency: Duration, failed: bool, learns: Learns) {
         if let Some(permit) = &self.permit {
-            let seen = Seen { latency: now.saturating_duration_since(self.attempt), failed };
-            permit.endpoint().report(self.worker.millis(), seen, self.learns);
+            permit.endpoint().report(self.worker.millis(), Seen { latency, failed }, learns);
         }
     }
 
@@ -148,10 +148,15 @@ impl Exchange {
     }
 
     /// Notes that the head of an answer is there. `failed`: whether the answer is that there is none.
-    pub(super) fn note_head(&mut self, failed: bool) {
+    pub(super) fn note_head(&mut self, failed: bool, sent: Sent) {
         let now = Instant::now();
         self.head = Some(now);
-        self.report(now, failed);
+        match sent {
+            Sent::AtOnce => self.report(now.saturating_duration_since(self.attempt), failed, self.learns),
+            Sent::At(last) => self.report(now.saturating_duration_since(last), failed, self.learns),
+            // How long it would have taken nobody knows.
+            Sent::NotYet => self.report(Duration::ZERO, failed, Learns::Nothing),
+        }
     }
 
     /// Notes that the head of an answer of before is the one that counts.
@@ -220,7 +225,7 @@ impl Exchange {
             (Some(Reason::UpstreamClosed | Reason::UpstreamProtocol | Reason::ResponseTimeout), Some(_)) => {
                 self.report_failure();
             }
-            (Some(Reason::ClientLeft), None) => {
+            (Some(Reason::ClientLeft), None) if self.client.pace.received() == 0 => {
                 let waited = self.attempt.elapsed();
                 let endpoint = self.permit.as_ref().map(Permit::endpoint);
                 let (now, learns) = (self.worker.millis(), self.learns);

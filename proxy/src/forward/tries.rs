@@ -33,7 +33,7 @@ pub(super) async fn forward(mut exchange: Box<Exchange>, first: &View, mut outgo
         exchange.begin_attempt();
         let attempted = tries.attempt(&exchange, view, rules, &picked, &mut outgoing).await;
         match &attempted {
-            Ok(answer) => exchange.note_head(is_failing(answer.0.head.status.as_u16())),
+            Ok(answer) => exchange.note_head(is_failing(answer.0.head.status.as_u16()), answer.0.sent),
             Err(failure) if failure.is_endpoints() => exchange.report_failure(),
             Err(_) => {}
         }
@@ -164,7 +164,7 @@ impl Tries {
     /// Needs no answer of before any more.
     fn discard(&mut self, exchange: &Exchange) {
         let Some((Held { is_sent, answer, .. }, source)) = self.held.take().map(|held| *held) else { return };
-        let (Answered { head, written, mut inbound }, connection) = *answer;
+        let (Answered { head, written, mut inbound, .. }, connection) = *answer;
         exchange.worker.buffers.give_written(written);
         if is_sent && head.persistent && inbound.skip() {
             source.keep(exchange, connection);
@@ -272,7 +272,7 @@ fn fall_back(
 }
 
 fn relay(answer: Answer, rules: &LineRules, body: impl FnOnce(u16, bool, Inbound, Connection) -> Relay) -> Reply {
-    let (Answered { head, mut written, inbound }, connection) = *answer;
+    let (Answered { head, mut written, inbound, .. }, connection) = *answer;
     written.extend_from_slice(rules.lines());
     let relay = body(head.status.as_u16(), head.persistent, inbound, connection);
     let body = ResponseBody::relay(Box::new(relay));

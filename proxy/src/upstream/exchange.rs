@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body;
+use tokio::time::Instant;
 
 use super::{
     Buffers, Connection,
@@ -72,6 +73,19 @@ pub(crate) struct Answered {
     pub(crate) written: Vec<u8>,
     /// What follows it.
     pub(crate) inbound: Inbound,
+    /// When the endpoint had all of the request.
+    pub(crate) sent: Sent,
+}
+
+/// When an endpoint had all of a request: what came before is the client's time, and not the endpoint's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// As soon as it was asked.
+    AtOnce,
+    /// When the client had sent its body.
+    At(Instant),
+    /// Not yet, when the answer came.
+    NotYet,
 }
 
 /// Sends a request and reads the head of its answer, which may come before the request is sent to its end.
@@ -85,7 +99,7 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     connection.requests += 1;
-    let mut step = Step { broken: None, wait: None };
+    let mut step = Step { broken: None, wait: None, sent: None };
     let buffers = means.buffers;
     let mut reader = HeadReader::new(buffers.take_read(), buffers.take_written(), means.rules, asked);
     let answered = poll_fn(|cx| step.poll(cx, connection, outbound, &mut reader, means)).await;
@@ -100,7 +114,12 @@ where
     };
     connection.idle_hint = head.idle_hint.map(Duration::from_secs);
     let inbound = Inbound::new(head.framing, behind);
-    Ok(Answered { head, written, inbound })
+    let sent = match step.sent {
+        _ if !outbound.is_done() => Sent::NotYet,
+        None => Sent::AtOnce,
+        Some(last) => Sent::At(last),
+    };
+    Ok(Answered { head, written, inbound, sent })
 }
 
 /// A head, and what was read behind it.
@@ -111,6 +130,8 @@ struct Step {
     /// Why no more of the request can be sent. An answer may be there all the same (RFC 9112 §9.5).
     broken: Option<io::Error>,
     wait: Option<Wait>,
+    /// When the last of the request was sent, or not yet, if it was not sent at once.
+    sent: Option<Instant>,
 }
 
 impl Step {
@@ -127,7 +148,9 @@ impl Step {
             match outbound.poll_send(cx, stream) {
                 Poll::Ready(Err(SendError::Body(error))) => return Poll::Ready(Err(ExchangeError::Body(error))),
                 Poll::Ready(Err(SendError::Socket(error))) => self.broken = Some(error),
-                Poll::Ready(Ok(())) | Poll::Pending => {}
+                Poll::Ready(Ok(())) if self.sent.is_some() => self.sent = Some(Instant::now()),
+                Poll::Ready(Ok(())) => {}
+                Poll::Pending => self.sent = Some(self.sent.unwrap_or_else(Instant::now)),
             }
         }
         match reader.poll_read(cx, stream) {
@@ -163,7 +186,7 @@ impl Step {
 #[cfg(test)]
 mod tests {
     use http_body_util::Empty;
-    use tokio::{io::AsyncWriteExt as _, net::TcpListener, time::Instant};
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
     use super::*;
     use crate::codec::Framing;

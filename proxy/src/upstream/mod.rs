@@ -14,6 +14,6 @@ mod turn;
 pub(crate) use buffers::Buffers;
 pub(crate) use connect::connect;
 pub(crate) use connection::Connection;
-pub(crate) use exchange::{Answered, ExchangeError, Means, exchange};
+pub(crate) use exchange::{Answered, ExchangeError, Means, Sent, exchange};
 pub(crate) use idle::{Idle, Need};
 pub(crate) use turn::begin as begin_turn;

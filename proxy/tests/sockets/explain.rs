@@ -1,5 +1,8 @@
 //! What the proxy tells of its choice is how it chooses.
 
+use std::time::Duration;
+
+use evenkeel_tests::metrics::sum;
 use serde_json::Value;
 
 use crate::pool::{Pool, xservers};
@@ -68,4 +71,19 @@ async fn who_asks_for_what_there_is_not_is_told_what_to_ask() {
         let (head, body) = proxy.admin(&format!("/explain{query}")).await;
         assert!(status(&head) == code && body.contains(words), "{query}: {head}{body}");
     }
+}
+
+#[tokio::test]
+async fn the_time_that_a_client_takes_to_send_is_not_the_endpoints() {
+    const SLOW: Duration = Duration::from_millis(400);
+    let servers = xservers::<1>().await;
+    let proxy = Proxy::start(&Pool { balancing: "{}", ..Pool::of(&[servers[0].addr()]) }).await;
+    let mut client = proxy.connect().await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab").await;
+    tokio::time::sleep(SLOW).await; // what is to be seen, and not waited for
+    client.send("cd").await;
+    assert_eq!(status(&client.answer().await.0), 200);
+    let metrics = proxy.admin("/metrics").await.1;
+    let latency = sum::<f64>(&metrics, "evenkeel_endpoint_latency_seconds", &[]);
+    assert!(latency > 0.0 && latency < SLOW.as_secs_f64() / 2.0, "{latency}");
 }
