@@ -76,7 +76,8 @@ impl<T: Trace> Chooser<'_, T> {
     fn draw(&mut self, wanted: impl Fn(usize) -> bool) -> Option<usize> {
         let (candidates, tried) = (&self.group.candidates, self.context.tried);
         let is_untried = |index: usize| tried.is_empty() || candidates[index].is_untried(tried);
-        let index = self.group.draws.draw(self.random, |index| wanted(index) && is_untried(index))?;
+        let weight = |index: usize| candidates[index].weight;
+        let index = self.group.draws.draw(self.random, |index| wanted(index) && is_untried(index), weight)?;
         self.trace.note(|| Step::Drawn { endpoint: candidates[index].state.name.to_string() });
         Some(index)
     }
@@ -120,19 +121,20 @@ impl<T: Trace> Chooser<'_, T> {
         self.least(few.all(), &costs, Learns::Peak)
     }
 
-    /// How long answers take. Of whom nothing is known is taken for what the others are: else a newcomer would be avoided that is
-    /// as fast, or overrun that is as slow.
+    /// How long answers take. Of whom nothing is known is taken for as fast as the fastest: it is tried soon, and then it is known.
     fn latencies(&self, few: &[usize], latencies: &mut [u64; FEW]) {
         let now = self.context.now;
-        let (mut sum, mut known) = (0, 0);
+        let mut fastest = None;
         for (latency, index) in latencies.iter_mut().zip(few) {
-            *latency = self.group.candidates[*index].state.estimate.peak(now).unwrap_or_default();
-            sum += *latency;
-            known += u64::from(*latency > 0);
+            let known = self.group.candidates[*index].state.estimate.peak(now);
+            *latency = known.unwrap_or_default();
+            fastest = match (fastest, known) {
+                (Some(fastest), Some(known)) => Some(known.min(fastest)),
+                (fastest, known) => fastest.or(known),
+            };
         }
-        let mean = sum.checked_div(known).unwrap_or(UNKNOWN);
         for latency in latencies.iter_mut().filter(|latency| **latency == 0) {
-            *latency = mean;
+            *latency = fastest.unwrap_or(UNKNOWN);
         }
     }
 

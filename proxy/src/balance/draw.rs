@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-/// How often a draw is repeated that brought a candidate which is not wanted; then the next in order is taken.
+/// How often a draw is repeated that brought a candidate which is not wanted.
 const MAX_DRAWS: u32 = 8;
 /// The whole of a place.
 const WHOLE: u64 = 1 << 32;
@@ -51,18 +51,31 @@ impl Draws {
         if low < u64::from(limit) { index } else { usize::try_from(other).unwrap_or(index) }
     }
 
-    /// One candidate that is wanted; none if nobody is.
-    pub(super) fn draw(&self, random: &mut Rng, wanted: impl Fn(usize) -> bool) -> Option<usize> {
+    /// One candidate that is wanted; none if nobody is. `weight` is as it was given.
+    pub(super) fn draw(
+        &self,
+        random: &mut Rng,
+        wanted: impl Fn(usize) -> bool,
+        weight: impl Fn(usize) -> u32,
+    ) -> Option<usize> {
         let count = self.0.len();
-        let mut last = 0;
         for _ in 0..if count == 0 { 0 } else { MAX_DRAWS } {
-            last = self.any(random);
-            if wanted(last) {
-                return Some(last);
+            let index = self.any(random);
+            if wanted(index) {
+                return Some(index);
             }
         }
-        // Most are not wanted: look for those who are, from a place that was drawn.
-        (1..=count).map(|step| (last + step) % count).find(|index| wanted(*index))
+        // Those who are wanted are few, or light: a draw among them alone.
+        let all = || (0..count).filter(|index| wanted(*index)).map(|index| (index, u64::from(weight(index))));
+        let total: u64 = all().map(|(_, weight)| weight).sum();
+        let mut at = random.u64(0..total.max(1));
+        for (index, weight) in all() {
+            if at < weight {
+                return Some(index);
+            }
+            at -= weight;
+        }
+        None
     }
 }
 
@@ -76,7 +89,7 @@ mod tests {
             let (draws, mut random) = (Draws::of(weights.iter().copied()), Rng::with_seed(1));
             let mut counts = vec![0_u32; weights.len()];
             for _ in 0..100_000 {
-                counts[draws.draw(&mut random, |_| true).expect("one")] += 1;
+                counts[draws.draw(&mut random, |_| true, |_| 1).expect("one")] += 1;
             }
             let total: u32 = weights.iter().sum();
             for (weight, count) in weights.iter().zip(counts) {
@@ -90,9 +103,20 @@ mod tests {
     fn nobody_is_drawn_who_is_not_wanted() {
         let (draws, mut random) = (Draws::of([1; 1000].into_iter()), Rng::with_seed(1));
         for only in [0, 7, 999] {
-            assert_eq!(draws.draw(&mut random, |index| index == only), Some(only));
+            assert_eq!(draws.draw(&mut random, |index| index == only, |_| 1), Some(only));
         }
-        assert_eq!(draws.draw(&mut random, |_| false), None);
-        assert_eq!(Draws::of(std::iter::empty()).draw(&mut random, |_| true), None);
+        assert_eq!(draws.draw(&mut random, |_| false, |_| 1), None);
+        assert_eq!(Draws::of(std::iter::empty()).draw(&mut random, |_| true, |_| 1), None);
+    }
+
+    #[test]
+    fn beside_a_heavy_one_that_is_not_wanted_all_others_have_their_share() {
+        let weights = [1_000_000, 1, 1, 2];
+        let (draws, mut random) = (Draws::of(weights.into_iter()), Rng::with_seed(1));
+        let mut counts = [0_i32; 4];
+        for _ in 0..10_000 {
+            counts[draws.draw(&mut random, |index| index != 0, |index| weights[index]).expect("one")] += 1;
+        }
+        assert!([0, 2_500, 2_500, 5_000].iter().zip(counts).all(|(want, got)| (want - got).abs() < 250), "{counts:?}");
     }
 }

@@ -20,7 +20,7 @@ pub(super) const WHOLE: u64 = 1_000_000;
 /// An answer moves the share of failures by one part in so many.
 const MEMORY: u64 = 8;
 /// An age above this is that of what a thread wrote whose clock is ahead of ours.
-const AHEAD: u64 = 1 << 31;
+const AHEAD: u64 = (1 << 32) - 60_000;
 /// Below this nothing is left of a share.
 const NOTHING: u64 = WHOLE / 1_000;
 
@@ -94,6 +94,12 @@ fn left(age: u64) -> f64 {
     (-age / DECAY_MS).exp()
 }
 
+/// As much of one as `part` says, the rest of the other.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^32")]
+fn mixed(one: u64, other: u64, part: f64) -> u64 {
+    (one as f64 * part + other as f64 * (1.0 - part)).round() as u64
+}
+
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^32")]
 fn scaled(value: u64, part: f64) -> u64 {
     (value as f64 * part) as u64
@@ -119,8 +125,10 @@ impl Estimate {
             sample = sample.max(PENALTY).max(before);
         }
         if sample < before {
-            let part = left(age);
-            sample = (scaled(before, part) + scaled(sample, 1.0 - part)).max(1);
+            sample = mixed(before, sample, left(age)).max(1);
+            if sample == before {
+                return; // too little time has passed for a whole µs: it counts the next time
+            }
         }
         self.peak.write(sample, now);
     }

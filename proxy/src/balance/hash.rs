@@ -8,6 +8,7 @@ use xxhash_rust::xxh64::xxh64;
 use super::{
     maglev::{Maglev, SLOTS},
     ring::Ring,
+    slow_start::ALL,
 };
 
 /// Another one than for tables and backends: who ramps takes keys of all parts.
@@ -71,7 +72,11 @@ impl Lookup {
 
     /// The first candidate of a key, from its own on, that `accepts`.
     pub(super) fn find(&self, key: &[u8], mut accepts: impl FnMut(usize) -> bool) -> Option<usize> {
+        let mut last = NONE;
         let mut of = |number: u32| {
+            if std::mem::replace(&mut last, number) == number {
+                return None; // it was asked just now
+            }
             let candidate = *self.candidates.get(usize::try_from(number).ok()?)?;
             usize::try_from(candidate).ok().filter(|_| candidate != NONE).filter(|candidate| accepts(*candidate))
         };
@@ -90,7 +95,8 @@ impl Lookup {
     }
 }
 
-/// Whether who has that much of its slow start behind it takes a key: always the same ones, and more as it goes on.
-pub(super) fn is_taken(key: &[u8], ramp: u32) -> bool {
-    xxh64(key, RAMP_SEED) % u64::from(super::slow_start::ALL) < u64::from(ramp)
+/// How many thousandths of its slow start an endpoint must have behind it before it takes a key, less one: always the same ones,
+/// and more as it goes on.
+pub(super) fn ramp(key: &[u8]) -> u32 {
+    u32::try_from(xxh64(key, RAMP_SEED) % u64::from(ALL)).unwrap_or(ALL)
 }

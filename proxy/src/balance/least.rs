@@ -17,6 +17,9 @@ pub(super) const DRAWS: usize = 4;
 /// How much more a failing endpoint's load counts, at most: by this and the square of the share of its failures. The square, so
 /// that an answer that went wrong now and then changes little.
 const FAILURES_WEIGH: u64 = 100;
+/// An idle endpoint whose load failures would make less than one and a half times as much is as good as any: nothing else would
+/// heal it, as nobody asks whoever is worse than others that are idle. One failure is forgiven so in six seconds.
+const FORGIVEN: u64 = 1_500;
 /// What is usual of an endpoint is taken together with so many answers that are as those of all: who answered a few times only is
 /// neither fast nor slow yet, and who was not asked for long is tried again.
 const COMMON: u64 = 8 * ANSWER;
@@ -85,9 +88,9 @@ impl Look {
     fn load(&self, slower: u64) -> Load {
         let slowness = if slower <= EQUALLY_FAST { 1 << 8 } else { usual::exp2(2 * (slower - EQUALLY_FAST)) };
         let amount = match (self.in_flight, self.failures) {
-            (0, 0) if slower <= EQUALLY_FAST => 0,
+            (0, failures) if slower <= EQUALLY_FAST && trouble(failures) < FORGIVEN => 0,
             (in_flight, 0) => (in_flight + 1) * slowness,
-            (in_flight, failures) => (in_flight + 1) * trouble(failures) / 1_000 * slowness,
+            (in_flight, failures) => (in_flight + 1) * trouble(failures) * slowness / 1_000, // below 2^57
         };
         Load::of(amount, self.weight)
     }

@@ -8,7 +8,9 @@ use super::{
     choose::Chooser,
     hash::{self, Lookup},
     least::{self, Load},
-    rendezvous, smooth,
+    rendezvous,
+    slow_start::ALL,
+    smooth,
     trace::Step,
 };
 
@@ -32,7 +34,8 @@ pub struct Picked {
     pub endpoint: Arc<EndpointState>,
     /// What became of its key, where keys choose.
     pub affinity: Option<Affinity>,
-    /// Whether the backend's requests are counted.
+    /// Whether the backend's requests are counted, as for bounds on loads: by every rule of keys, so that there is a count when a
+    /// bound is set.
     is_bounded: bool,
 }
 
@@ -76,6 +79,10 @@ impl Picked {
     }
 }
 
+/// Of more candidates than these, requests under way are counted together.
+const MANY: usize = 64;
+/// The place of a group without turns of its own.
+const AWAY: usize = 2;
 /// As many of a thousand.
 const EVERYTHING: u32 = 1000;
 
@@ -106,7 +113,7 @@ pub fn pick_traced(
         backend: Arc::clone(&backend.state),
         endpoint: Arc::clone(endpoint),
         affinity,
-        is_bounded: matches!(view.plan.rule, Rule::Key { max_load: Some(_), .. }),
+        is_bounded: is_by_key(view),
     })
 }
 
@@ -150,10 +157,11 @@ fn endpoint<'a>(
     }
     let leaves = backend.near_share < EVERYTHING && state.random.u32(0..EVERYTHING) >= backend.near_share;
     let mut choose = |group: &'a Group, place: usize, rule: Rule| {
+        let mut none = None;
         let mut chooser = Chooser {
             group,
             turns: &mut state.endpoints,
-            stride: &mut state.strides[index][place],
+            stride: state.strides[index].get_mut(place).unwrap_or(&mut none),
             random: &mut state.random,
             context,
             trace: &mut *trace,
@@ -165,8 +173,12 @@ fn endpoint<'a>(
         return choose(&backend.near, 0, rule).map(|candidate| (&candidate.state, affinity));
     };
     let near = if leaves { None } else { choose(&backend.near, 0, rule) };
+    let away = backend.away.as_ref().filter(|_| leaves);
+    // The turns are those of all that are far.
+    let away_rule = if rule == Rule::RoundRobin { Rule::Random } else { rule };
+    let away = away.and_then(|away| choose(away, AWAY, away_rule));
     let (taken, by, candidate) = match near {
-        None => match choose(far, 1, rule) {
+        None => match away.or_else(|| choose(far, 1, rule)) {
             Some(candidate) => ("far", "share", candidate),
             None => ("near", "share", choose(&backend.near, 0, rule)?),
         },
@@ -184,6 +196,9 @@ fn endpoint<'a>(
 /// Whether one that is near has so much more to do than one that is far that of all their load more than `percent` of a hundred
 /// is near.
 fn is_too_much(near: &Candidate, far: &Candidate, percent: u32, now: u64) -> bool {
+    if near.state.in_flight() == 0 {
+        return false; // a newcomer's weight is small, but it has nothing to do
+    }
     let load = |one: &Candidate| Load::of(least::pressure(&one.state, now), one.weight);
     load(near).exceeds(load(far), percent.into(), 100)
 }
@@ -198,9 +213,14 @@ fn by_key(
 ) -> Option<(usize, Affinity)> {
     let key = context.key?;
     let group = &backend.near;
-    let served = backend.state.in_flight();
-    let mut moved = false;
-    let gate = |index: usize| {
+    // Of few exactly, whatever else is under way there.
+    let served = match group.candidates.len() {
+        ..=MANY => group.candidates.iter().map(|candidate| candidate.state.in_flight()).sum(),
+        _ => backend.state.in_flight(),
+    };
+    let (mut moved, mut hashed) = (false, None);
+    let ramp = |hashed: &mut Option<u32>| *hashed.get_or_insert_with(|| hash::ramp(key));
+    let mut gate = |index: usize| {
         let candidate = &group.candidates[index];
         let room = max_load.map(|percent| {
             let (before, total) = lookup.sums(index);
@@ -208,8 +228,8 @@ fn by_key(
         });
         match () {
             () if !candidate.is_untried(context.tried) => Some("tried"),
-            () if !hash::is_taken(key, candidate.ramp) => Some("slowStart"),
             () if room.is_some_and(|room| candidate.state.in_flight() >= room) => Some("full"),
+            () if candidate.ramp < ALL && ramp(&mut hashed) >= candidate.ramp => Some("slowStart"),
             () => None,
         }
     };

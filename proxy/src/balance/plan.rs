@@ -1,6 +1,14 @@
 //! A table compiled: what every thread needs of it, with endpoints by identity and weights divided by their divisor.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use evenkeel_crds::{
     RoutingTable,
@@ -17,6 +25,10 @@ use crate::guard::Rules;
 /// A table compiled.
 #[derive(Debug)]
 pub struct Plan {
+    /// Tells this plan from every other.
+    pub epoch: u64,
+    /// Where connections may be kept: everything that is ready.
+    pub kept: HashSet<SocketAddr>,
     /// `namespace/name` of the pool.
     pub pool: Arc<str>,
     /// Until a connection is made.
@@ -173,6 +185,8 @@ impl Rule {
     }
 }
 
+static EPOCH: AtomicU64 = AtomicU64::new(1);
+
 impl Plan {
     /// Compiles a table. The order of endpoints is shuffled by `seed`, so that many proxies do not all begin with the same
     /// one; 0 leaves it as listed.
@@ -197,7 +211,11 @@ impl Plan {
             let weight = backend.weight / divisor.max(1);
             PlannedBackend { state, weight, is_backup: backend.backup, endpoints, table }
         });
+        let backends: Vec<_> = backends.collect();
+        let all = backends.iter().flat_map(|backend| &backend.endpoints);
         Self {
+            epoch: EPOCH.fetch_add(1, Relaxed),
+            kept: all.filter(|endpoint| endpoint.ready).map(|endpoint| endpoint.state.address).collect(),
             connect_timeout: policy.timeouts.connect(),
             response_header_timeout: policy.timeouts.response_header(),
             backend_request_timeout: policy.timeouts.backend_request(),
@@ -227,7 +245,7 @@ impl Plan {
             },
             zone_aware: policy.load_balancing.zone_aware.map(|zones| zones.spill_over_percent),
             fleet_zones: table.fleet.proxies.iter().map(|proxy| proxy.zone.clone()).collect(),
-            backends: backends.collect(),
+            backends,
             pool,
         }
     }

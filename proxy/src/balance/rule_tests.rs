@@ -148,3 +148,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn in_a_calm_pool_one_failure_sends_nobody_away_for_long() {
+    let mut proxy = Proxy::new(&by(Algorithm::LeastRequest, &[1; 4]), 5);
+    let learns = proxy.view.plan.rule.learns();
+    proxy.endpoint(0).report(0, Seen { latency: Duration::from_millis(1), failed: true }, learns);
+    assert_eq!(proxy.counts(30).get(&0), None);
+    proxy.now = 6_000;
+    assert_eq!(proxy.counts(40).get(&0), Some(&10));
+}

@@ -24,17 +24,27 @@ pub(super) struct Stride {
     aside: Vec<Reverse<(u64, usize)>>,
 }
 
+/// A distance under one weight, as it is under another.
+fn scaled(distance: u64, before: u32, now: u32) -> u64 {
+    let scaled = u128::from(distance) * u128::from(before) / u128::from(now);
+    u64::try_from(scaled).map_or(TOO_FAR, |scaled| scaled.min(TOO_FAR))
+}
+
 impl Stride {
-    /// Makes room and takes over the passes that `turns` remember. A candidate that is new or was away joins at the
-    /// smallest pass of the others, else it would get everything until it has caught up.
-    pub(super) fn prepare<T: Turn>(candidates: &[T], turns: &mut [Turns]) -> Self {
+    /// Makes room and takes over the passes that `turns` remember of this group, `of`. A candidate that is new or was away joins
+    /// at the smallest pass of the others, else it would get everything until it has caught up. A distance from that is in units
+    /// of the candidate's own stride: whose weight changes waits for the same part of its turn.
+    pub(super) fn prepare<T: Turn>(of: (u64, usize), candidates: &[T], turns: &mut [Turns]) -> Self {
         let passes = candidates.iter().map(|candidate| turns[candidate.slot()]);
-        let least = passes.filter(|turns| !turns.joined).map(|turns| turns.pass).min().unwrap_or(0);
+        let stays = |turns: &Turns| !turns.joined && turns.pass_of == of;
+        let least = passes.filter(stays).map(|turns| turns.pass).min().unwrap_or(0);
         let mut heap = Vec::with_capacity(candidates.len());
         for (index, candidate) in candidates.iter().enumerate() {
             let turns = &mut turns[candidate.slot()];
+            let weight = candidate.weight().max(1);
             // Relative to the least, so that passes never grow beyond what one table's life adds.
-            turns.pass = if turns.joined { 0 } else { turns.pass - least };
+            turns.pass = if stays(turns) { scaled(turns.pass - least, turns.pass_by, weight) } else { 0 };
+            (turns.pass_of, turns.pass_by) = (of, weight);
             heap.push(Reverse((turns.pass, index)));
         }
         Self { heap: heap.into(), aside: Vec::with_capacity(8) }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Candidate, Candidates, View,
+    Candidate, Candidates, Rule, View,
     smooth::{self, Turn},
     stride::{self, Stride},
 };
@@ -18,6 +18,7 @@ const MAX_PHASE: u64 = 1024;
 #[derive(Clone, Debug)]
 pub struct ThreadState {
     epoch: u64,
+    plan: u64,
     has_phase: bool,
     pub(super) random: fastrand::Rng,
     pub(super) backends: Vec<Turns>,
@@ -42,8 +43,10 @@ pub(super) struct Turns {
     pub(super) joined: bool,
     /// Smooth round robin's current weight.
     pub(super) credit: i64,
-    /// The stride scheduler's.
+    /// The stride scheduler's, in which group, and by which weight.
     pub(super) pass: u64,
+    pub(super) pass_of: (u64, usize),
+    pub(super) pass_by: u32,
     /// Where draws led.
     recent: Recent,
 }
@@ -103,6 +106,7 @@ impl ThreadState {
     pub fn new(seed: u64) -> Self {
         Self {
             epoch: 0,
+            plan: 0,
             has_phase: seed != 0,
             random: fastrand::Rng::with_seed(seed),
             backends: Vec::new(),
@@ -112,7 +116,7 @@ impl ThreadState {
         }
     }
 
-    /// Makes room for a view, so that no pick allocates. Returns whether the view is a new one.
+    /// Makes room for a view, so that no pick allocates. Returns whether its plan is a new one.
     pub fn prepare(&mut self, view: &View) -> bool {
         if self.epoch == view.epoch {
             return false;
@@ -133,14 +137,17 @@ impl ThreadState {
         }
         self.strides.clear();
         for backend in &view.backends {
-            self.enter_endpoints(backend, before, view.epoch);
+            self.enter_endpoints(backend, view.plan.rule, before, view.epoch);
         }
-        let is_known = |serial| serial == POOL || view.backends.iter().any(|backend| backend.state.serial == serial);
-        self.totals.retain(|(serial, _), _| is_known(*serial));
-        true
+        let has_group = |serial, place| {
+            let mut backends = view.backends.iter().filter(|backend| backend.state.serial == serial);
+            backends.any(|backend| place < backend.groups().count())
+        };
+        self.totals.retain(|(serial, place), _| *serial == POOL || has_group(*serial, *place));
+        std::mem::replace(&mut self.plan, view.plan.epoch) != view.plan.epoch
     }
 
-    fn enter_endpoints(&mut self, backend: &Candidates, before: u64, epoch: u64) {
+    fn enter_endpoints(&mut self, backend: &Candidates, rule: Rule, before: u64, epoch: u64) {
         let mut strides = [None, None];
         for (place, group) in backend.groups().enumerate() {
             let candidates = &group.candidates;
@@ -150,9 +157,12 @@ impl ThreadState {
             let new = !self.totals.contains_key(&of);
             serials.for_each(|(slot, serial)| enter(&mut self.endpoints[slot], serial, before, epoch));
             let stride = &mut strides[place];
-            *stride = (candidates.len() > stride::MORE_THAN).then(|| Stride::prepare(candidates, &mut self.endpoints));
+            let is_long = rule == Rule::RoundRobin && candidates.len() > stride::MORE_THAN;
+            *stride = is_long.then(|| Stride::prepare(of, candidates, &mut self.endpoints));
             rescale(&mut self.totals, of, candidates, &mut self.endpoints);
-            for _ in 0..if new { self.phase(candidates) } else { 0 } {
+            // Of many only turns by stride have a phase; other rules draw.
+            let has_turns = candidates.len() <= stride::MORE_THAN || is_long;
+            for _ in 0..if new && has_turns { self.phase(candidates) } else { 0 } {
                 match stride {
                     Some(stride) => stride.next(candidates, &mut self.endpoints, |_| true),
                     None => smooth::next(candidates, &mut self.endpoints, |_| true),
@@ -177,6 +187,9 @@ fn room(turns: &[Turns], slots: impl Iterator<Item = (usize, u64)>) -> usize {
 
 /// Notes that a candidate is in the view. A slot that belonged to somebody else begins anew.
 fn enter(turns: &mut Turns, serial: u64, before: u64, epoch: u64) {
+    if turns.serial == serial && turns.epoch == epoch {
+        return; // another backend has it too
+    }
     if turns.serial != serial {
         *turns = Turns { serial, ..Turns::default() };
     }
@@ -189,13 +202,16 @@ fn enter(turns: &mut Turns, serial: u64, before: u64, epoch: u64) {
 /// units of his time are forgotten; and what leavers took along is made good, so that it sums up to 0 as ever.
 fn rescale<T: Turn>(totals: &mut HashMap<(u64, usize), u64>, of: (u64, usize), candidates: &[T], turns: &mut [Turns]) {
     let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight())).sum();
-    let before = totals.insert(of, total).unwrap_or(total);
-    let mut sum = 0;
+    let before = totals.insert(of, total).filter(|before| *before > 0).unwrap_or(total);
+    let mut sum = 0_i64;
     for candidate in candidates {
         let turns = &mut turns[candidate.slot()];
-        let scaled = i128::from(turns.credit) * i128::from(total) / i128::from(before.max(1));
-        turns.credit = if turns.joined { 0 } else { i64::try_from(scaled).unwrap_or(0) };
-        sum += turns.credit;
+        turns.credit = match turns.credit {
+            _ if turns.joined => 0,
+            credit if before == total => credit,
+            credit => i64::try_from(i128::from(credit) * i128::from(total) / i128::from(before)).unwrap_or(0),
+        };
+        sum = sum.saturating_add(turns.credit);
     }
     let excess = sum / i64::try_from(candidates.len()).unwrap_or(i64::MAX).max(1);
     for candidate in candidates {

@@ -50,7 +50,7 @@ pub enum Step {
         /// The gate that excludes it: `tried`, `slowStart`, `full`, `failing`; none if it may be picked.
         #[serde(skip_serializing_if = "Option::is_none")]
         gate: Option<&'static str>,
-        /// Its weight in force, in percent of a unit while somebody ramps.
+        /// Its weight in force, in hundredths.
         weight: u32,
         /// How far its slow start is, in thousandths.
         slow_start: u32,

@@ -18,6 +18,8 @@ const COUNT_SIZE: u32 = 13;
 /// Times are in units of 64 ms, so that they wrap after 49 days.
 const TIME_BITS: u32 = 6;
 const TIME_SIZE: u32 = 64 - LOG_SIZE - COUNT_SIZE;
+/// An age above this is that of what a thread wrote whose clock is ahead of ours.
+const AHEAD: u64 = (1 << TIME_SIZE) - 1_000;
 /// After so many of them half of the answers are forgotten: 10 s to 1/e.
 const HALF: u64 = 108;
 
@@ -54,8 +56,7 @@ impl Usual {
         }
         let (log, count) = (packed >> (64 - LOG_SIZE), packed >> TIME_SIZE & ((1 << COUNT_SIZE) - 1));
         let age = (now >> TIME_BITS).wrapping_sub(packed) & ((1 << TIME_SIZE) - 1);
-        // More than half of all time: written by a thread whose clock is ahead.
-        let age = if age >> (TIME_SIZE - 1) == 1 { 0 } else { age };
+        let age = if age > AHEAD { 0 } else { age };
         Known { log, count: halved(count, age) }
     }
 

@@ -3,13 +3,9 @@
 //! Classes, over the whole pool: ready; else serving while terminating; else nobody. A backend without a candidate of
 //! the class in force is left out, so that its share goes to the others in proportion. Backups stand behind all others.
 
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use super::{
@@ -17,7 +13,7 @@ use super::{
     draw::Draws,
     hash::Lookup,
     slow_start::{self, ALL},
-    zones::{self, Zones},
+    zones::{self, Split, Zones},
 };
 
 /// The candidates of a plan. Immutable; swapped by pointer.
@@ -31,8 +27,6 @@ pub struct View {
     pub backends: Vec<Candidates>,
     /// How many of them are no backups.
     pub primary: usize,
-    /// Where connections may be kept: everything that is ready.
-    pub kept: HashSet<SocketAddr>,
     /// Whether somebody's slow start goes on, so that another view is due soon.
     pub is_ramping: bool,
 }
@@ -61,6 +55,8 @@ pub struct Candidates {
     pub near: Group,
     /// Those in other zones, if they are told apart.
     pub far: Option<Group>,
+    /// Those of the far ones, in zones that have fewer proxies than endpoints, which are for what leaves a zone with more.
+    pub away: Option<Group>,
     /// How many of a thousand requests stay near, as long as the load allows.
     pub near_share: u32,
     /// Where keys find their endpoint, if keys do.
@@ -81,7 +77,7 @@ pub struct Group {
 pub struct Candidate {
     /// What outlives the table.
     pub state: Arc<EndpointState>,
-    /// Its weight in force, at least 1.
+    /// Its weight in force, in hundredths, at least 1: always, since turns remember what they were given by.
     pub weight: u32,
     /// How far its slow start is, in thousandths.
     pub ramp: u32,
@@ -110,9 +106,7 @@ impl View {
         let mut backends = tier(false);
         let primary = backends.len();
         backends.extend(tier(true));
-        let all = plan.backends.iter().flat_map(|backend| &backend.endpoints);
-        let kept = all.filter(|endpoint| endpoint.ready).map(|endpoint| endpoint.state.address).collect();
-        Self { epoch: EPOCH.fetch_add(1, Relaxed), backends, primary, kept, is_ramping, plan }
+        Self { epoch: EPOCH.fetch_add(1, Relaxed), backends, primary, is_ramping, plan }
     }
 
     /// Whether a candidate is left that was not tried.
@@ -169,11 +163,9 @@ fn candidates(
         return None;
     }
     let ramps = ramps(plan, &endpoints, around.unix_ms, is_ramping);
-    let is_even = ramps.iter().all(|ramp| *ramp == ALL);
     let of = |(endpoint, ramp): (&&PlannedEndpoint, &u32)| Candidate {
         state: Arc::clone(&endpoint.state),
-        // In hundredths while weights differ for the time that they are in force.
-        weight: if is_even { endpoint.weight } else { slow_start::weight(endpoint.weight, *ramp) },
+        weight: slow_start::weight(endpoint.weight, *ramp),
         ramp: *ramp,
         distance: zones::distance(around.zone, &endpoint.zone),
     };
@@ -181,7 +173,7 @@ fn candidates(
     let lookup = backend.table.as_ref().map(|table| {
         Lookup::of(table, endpoints.iter().zip(&all).map(|(endpoint, candidate)| (endpoint.number, candidate.weight)))
     });
-    let (near, far, near_share) = zones.split(all, &endpoints);
+    let Split { near, far, away, near_share } = zones.split(all, &endpoints);
     Some(Candidates {
         state: Arc::clone(&backend.state),
         weight: backend.weight,
@@ -189,6 +181,7 @@ fn candidates(
         is_backup: backend.is_backup,
         near: Group::of(near),
         far: (!far.is_empty()).then(|| Group::of(far)),
+        away: (!away.is_empty()).then(|| Group::of(away)),
         near_share,
         lookup,
     })

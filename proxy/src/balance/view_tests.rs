@@ -148,3 +148,50 @@ fn distance_decides_a_score_where_all_else_is_equal() {
     assert_eq!(Proxy::in_zone(&table, 5, "eu-1a").counts(10), [(2, 10)].into());
     assert_eq!(Proxy::in_zone(&table, 5, "").counts(9), [(0, 3), (1, 3), (2, 3)].into());
 }
+
+#[test]
+fn a_newcomer_among_many_takes_nobodys_turn_away() {
+    let mut table = by(Algorithm::RoundRobin, &[1; 300]);
+    let mut proxy = Proxy::new(&table, 0);
+    proxy.counts(150);
+    for second in 0..12 {
+        rows(&mut table)[299].since = NOW;
+        proxy.load(&table, second * 1_000);
+        let counts = proxy.counts(300);
+        assert!((0..299).all(|index| counts.get(&index).is_some_and(|count| *count <= 3)), "second {second}");
+    }
+}
+
+#[test]
+fn what_leaves_a_zone_goes_where_there_is_room() {
+    let mut table = zoned(4, 8);
+    for row in &mut rows(&mut table)[8..] {
+        row.zone = "eu-1c".into();
+    }
+    let proxy = |number: usize, zone: &str| FleetProxy { name: format!("p{number}"), zone: zone.into() };
+    table.fleet.proxies = vec![proxy(0, "eu-1a"), proxy(1, "eu-1b")];
+    let counts = Proxy::in_zone(&table, 5, "eu-1a").counts(9_000);
+    // Three equal zones, two with a proxy: a third leaves each, all of it for the one without.
+    let of = |from: usize, to: usize| -> usize { counts.range(from..to).map(|(_, count)| count).sum() };
+    assert_eq!(of(4, 8), 0);
+    assert!((2_800..3_200).contains(&of(8, 12)), "{}", of(8, 12));
+}
+
+#[test]
+fn turns_by_stride_survive_fewer_endpoints_and_other_weights() {
+    let many = by(Algorithm::RoundRobin, &[1; 300]);
+    let mut proxy = Proxy::new(&many, 0);
+    proxy.counts(300 * 50);
+    let few = by(Algorithm::RoundRobin, &[1; 100]);
+    proxy.load(&few, 1);
+    proxy.counts(500);
+    proxy.load(&many, 2);
+    let counts = proxy.counts(300 * 2);
+    assert!((0..300).all(|index| counts.get(&index).is_some_and(|count| *count <= 4)), "{:?}", counts.values().max());
+    // One that has a thousand times the weight now does not wait for its old turn.
+    let mut weights = [1; 300];
+    weights[7] = 1_000;
+    proxy.load(&by(Algorithm::RoundRobin, &weights), 3);
+    let counts = proxy.counts(1_300);
+    assert!(counts.get(&7).is_some_and(|count| (990..=1_010).contains(count)), "{:?}", counts.get(&7));
+}

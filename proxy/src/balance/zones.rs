@@ -14,25 +14,34 @@ const LEAST: usize = 2;
 pub(super) struct Zones<'a> {
     /// The proxy's own, if it is known and preferred.
     own: Option<&'a str>,
-    /// Of the pool's proxies whose zone is known: those in this zone, and all.
-    proxies: (u64, u64),
+    /// The pool's proxies in each zone, as far as that is known.
+    proxies: BTreeMap<&'a str, u64>,
+}
+
+/// A backend's candidates by where they are.
+pub(super) struct Split {
+    /// Those that are preferred.
+    pub(super) near: Vec<Candidate>,
+    /// All others.
+    pub(super) far: Vec<Candidate>,
+    /// Those of the others that have room for what must leave.
+    pub(super) away: Vec<Candidate>,
+    /// How many of a thousand requests stay near.
+    pub(super) near_share: u32,
 }
 
 impl<'a> Zones<'a> {
     pub(super) fn of(plan: &'a Plan, own: &'a str) -> Self {
-        let known = || plan.fleet_zones.iter().filter(|zone| !zone.is_empty());
-        let here = known().filter(|zone| ***zone == *own).count() as u64;
-        let own = Some(own).filter(|own| plan.zone_aware.is_some() && !own.is_empty());
-        Self { own, proxies: (here, known().count() as u64) }
+        let mut proxies = BTreeMap::new();
+        for zone in plan.fleet_zones.iter().filter(|zone| !zone.is_empty()) {
+            *proxies.entry(zone.as_str()).or_default() += 1;
+        }
+        Self { own: Some(own).filter(|own| plan.zone_aware.is_some() && !own.is_empty()), proxies }
     }
 
-    /// Those that are near, those that are not, and how many of a thousand requests stay near.
-    pub(super) fn split(
-        &self,
-        all: Vec<Candidate>,
-        endpoints: &[&PlannedEndpoint],
-    ) -> (Vec<Candidate>, Vec<Candidate>, u32) {
-        let Some(own) = self.own else { return (all, Vec::new(), ALL) };
+    pub(super) fn split(&self, all: Vec<Candidate>, endpoints: &[&PlannedEndpoint]) -> Split {
+        let whole = |near| Split { near, far: Vec::new(), away: Vec::new(), near_share: ALL };
+        let Some(own) = self.own else { return whole(all) };
         let mut weights = BTreeMap::<&str, u64>::new();
         for (candidate, endpoint) in all.iter().zip(endpoints) {
             *weights.entry(&endpoint.zone).or_default() += u64::from(candidate.weight);
@@ -41,23 +50,30 @@ impl<'a> Zones<'a> {
         let count = endpoints.iter().filter(|endpoint| &*endpoint.zone == own).count();
         // Less than half of a zone's even part is too little to lean on.
         if count < LEAST || here * 2 * (weights.len() as u64) < total || here == total {
-            return (all, Vec::new(), ALL);
+            return whole(all);
         }
-        let (near, far): (Vec<_>, Vec<_>) =
-            all.into_iter().zip(endpoints).partition(|(_, endpoint)| &*endpoint.zone == own);
-        let only = |pairs: Vec<(Candidate, _)>| pairs.into_iter().map(|(candidate, _)| candidate).collect();
-        (only(near), only(far), self.near_share(here, total))
+        let (mut near, mut far, mut away) = (Vec::new(), Vec::new(), Vec::new());
+        for (candidate, endpoint) in all.into_iter().zip(endpoints) {
+            let zone = &*endpoint.zone;
+            if zone == own {
+                near.push(candidate);
+                continue;
+            }
+            // Each proxy of the pool gets about the same: where endpoints have a greater part than proxies there is room.
+            if self.share(zone, weights.get(zone).copied().unwrap_or_default(), total).is_none_or(|share| share > ALL) {
+                away.push(candidate.clone());
+            }
+            far.push(candidate);
+        }
+        Split { near, far, away, near_share: self.share(own, here, total).unwrap_or(ALL).min(ALL) }
     }
 
-    /// Each proxy of the pool gets about the same. Where a zone has a greater part of the proxies than of the endpoints, the
-    /// rest goes to others, so that all endpoints get the same (Envoy's zone-aware routing).
-    fn near_share(&self, here: u64, total: u64) -> u32 {
-        let (proxies_here, proxies) = self.proxies;
-        if proxies_here == 0 {
-            return ALL;
-        }
-        let share = u64::from(ALL) * here * proxies / (total * proxies_here);
-        u32::try_from(share).unwrap_or(ALL).min(ALL)
+    /// What part of the traffic of a zone's proxies its endpoints are there for, in thousandths, so that all endpoints get the same
+    /// (Envoy's zone-aware routing); none without a proxy.
+    fn share(&self, zone: &str, weight: u64, total: u64) -> Option<u32> {
+        let all: u64 = self.proxies.values().sum();
+        let share = (u64::from(ALL) * weight * all).checked_div(total * self.proxies.get(zone)?)?;
+        Some(u32::try_from(share).unwrap_or(u32::MAX))
     }
 }
 

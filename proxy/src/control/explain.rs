@@ -46,7 +46,7 @@ impl Asked {
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
                 "pool" => asked.pool = value.into_owned(),
-                "key" => asked.key = Some(value.into_owned()),
+                "key" => asked.key = Some(value.into_owned()).filter(|key| !key.is_empty()), // which is none
                 "thread" => asked.thread = value.into_owned(),
                 _ => {}
             }

@@ -47,6 +47,9 @@ use taking::Taken;
 /// What is no longer needed is looked for this often.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// Slow starts go on no sooner than after this for each endpoint: a hundred times what a look at it costs all threads.
+const EACH: Duration = Duration::from_micros(25);
+
 /// Who this proxy is, as far as it was told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
@@ -170,7 +173,8 @@ impl Control {
         let zone = self.zone(pool);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let unix_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        let step = plan.slow_start.step();
+        let count: usize = plan.backends.iter().map(|backend| backend.endpoints.len()).sum();
+        let step = plan.slow_start.step().max(EACH * u32::try_from(count).unwrap_or(u32::MAX));
         let view = View::of(plan, &Surroundings { unix_ms, zone: &zone });
         self.due[pool] = view.is_ramping.then(|| Instant::now() + step);
         self.retired.extend(self.shared.pools[pool].view.swap(Some(Arc::new(view))));

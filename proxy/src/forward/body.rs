@@ -72,7 +72,7 @@ impl Source {
     /// Keeps a connection, if its endpoint still gets new traffic.
     pub(super) fn keep(&self, exchange: &Exchange, connection: Connection) {
         let view = exchange.pool.view.load();
-        if view.as_ref().is_some_and(|view| view.epoch == self.epoch || view.kept.contains(&self.address)) {
+        if view.as_ref().is_some_and(|view| view.epoch == self.epoch || view.plan.kept.contains(&self.address)) {
             let worker = &exchange.worker;
             worker.idle.put(exchange.pool.index, self.address, connection, self.rules, worker.waits.now());
         }

@@ -40,6 +40,9 @@ pub(crate) struct Exchange {
     is_head: bool,
     /// What is to be learnt of its endpoint.
     learns: Learns,
+    /// Whether the attempt failed, once that was told.
+    told: Option<bool>,
+    has_body: bool,
     /// Its line in the access log, if it may have one.
     record: Option<Record>,
 }
@@ -58,6 +61,8 @@ impl Exchange {
             permit: None,
             key: None,
             learns: Learns::Nothing,
+            told: None,
+            has_body: false,
             outcome: None,
             start,
             attempt: start,
@@ -83,9 +88,9 @@ impl Exchange {
         }
     }
 
-    /// Notes what its endpoint is chosen by.
-    pub(super) fn note_key(&mut self, key: Option<Box<[u8]>>) {
-        self.key = key;
+    /// Notes what its endpoint is chosen by, and whether it has a body.
+    pub(super) fn note_kind(&mut self, key: Option<Box<[u8]>>, has_body: bool) {
+        (self.key, self.has_body) = (key, has_body);
     }
 
     /// Picks an endpoint that was not tried, and takes a place there.
@@ -109,11 +114,12 @@ impl Exchange {
     }
 
     /// Tells that an attempt failed, for those that are chosen next.
-    pub(super) fn report_failure(&self) {
+    pub(super) fn report_failure(&mut self) {
         self.report(self.attempt.elapsed(), true, self.learns);
     }
 
-    fn report(&self, latency: Duration, failed: bool, learns: Learns) {
+    fn report(&mut self, latency: Duration, failed: bool, learns: Learns) {
+        self.told = Some(failed);
         if let Some(permit) = &self.permit {
             permit.endpoint().report(self.worker.millis(), Seen { latency, failed }, learns);
         }
@@ -144,7 +150,7 @@ impl Exchange {
 
     /// Notes that an attempt begins: the request may have been long in coming, and a pause may have been before.
     pub(super) fn begin_attempt(&mut self) {
-        (self.attempt, self.head) = (Instant::now(), None);
+        (self.attempt, self.head, self.told) = (Instant::now(), None, None);
     }
 
     /// Notes that the head of an answer is there. `failed`: whether the answer is that there is none.
@@ -220,12 +226,15 @@ impl Exchange {
     }
 
     /// Tells what nobody has told yet of the endpoint: that it broke off an answer, or how long a client waited in vain.
-    fn report_end(&self, outcome: Outcome) {
+    fn report_end(&mut self, outcome: Outcome) {
         match (outcome.reason, self.head) {
-            (Some(Reason::UpstreamClosed | Reason::UpstreamProtocol | Reason::ResponseTimeout), Some(_)) => {
+            (Some(Reason::UpstreamClosed | Reason::UpstreamProtocol | Reason::ResponseTimeout), Some(_))
+                if self.told != Some(true) =>
+            {
                 self.report_failure();
             }
-            (Some(Reason::ClientLeft), None) if self.client.pace.received() == 0 => {
+            // With a body it may be the client that let the endpoint wait.
+            (Some(Reason::ClientLeft), None) if self.told.is_none() && !self.has_body => {
                 let waited = self.attempt.elapsed();
                 let endpoint = self.permit.as_ref().map(Permit::endpoint);
                 let (now, learns) = (self.worker.millis(), self.learns);

@@ -81,7 +81,7 @@ pub(crate) fn admit(worker: &Rc<Worker>, client: &Rc<Client>, head: &RequestHead
         return answered(terms, exchange.fail(&none.response, 503, Reason::NoTable, detail));
     };
     exchange.count_dropped_fields(passed.dropped);
-    exchange.note_key(guard::key(head, &client.origin, &view.plan.rules));
+    exchange.note_kind(guard::key(head, &client.origin, &view.plan.rules), body.is_some());
     client.pace.grant(view.plan.client_limits);
     let outgoing = Outgoing::new(head.method, terms.asked, &passed, written, body);
     Admitted { terms, way: Way::Forward(exchange, view, outgoing) }

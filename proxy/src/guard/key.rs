@@ -1,16 +1,24 @@
 //! What of a request is its key, where keys choose endpoints.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use evenkeel_crds::{network::Network, table::HashKey};
 
-use super::{Origin, Rules, target};
+use super::{
+    Origin, Rules,
+    name::{Meaning, meaning},
+    target,
+};
 use crate::codec::RequestHead;
 
 /// The key of a request that passed, if its pool asks for one and it has one.
 pub(crate) fn key(head: &RequestHead<'_>, origin: &Origin, rules: &Rules) -> Option<Box<[u8]>> {
     let key = match rules.key.as_ref()? {
         HashKey::SourceIp => source(head, origin, &rules.trusted).into_bytes(),
+        // What a stranger says of a request's origin does not go to the endpoint either.
+        HashKey::Header(name) if meaning(name.as_bytes()) == Meaning::Forwarded && !origin.is_of(&rules.trusted) => {
+            return None;
+        }
         HashKey::Header(name) => head.value(name)?.to_vec(),
         HashKey::Cookie(name) => cookie(head, name.as_bytes())?.to_vec(),
         HashKey::QueryParameter(name) => parameter(head.target, name)?.as_bytes().to_vec(),
@@ -26,7 +34,7 @@ fn source(head: &RequestHead<'_>, origin: &Origin, trusted: &[Network]) -> Strin
         let said = head.fields.iter().rev().filter(|field| field.name.eq_ignore_ascii_case("x-forwarded-for"));
         let addresses = said.flat_map(|field| field.value.rsplit(|byte| *byte == b','));
         let mut farthest = None;
-        for address in addresses.map(|text| std::str::from_utf8(text).ok()?.trim().parse::<IpAddr>().ok()) {
+        for address in addresses.map(|text| address(std::str::from_utf8(text).ok()?.trim())) {
             let Some(address) = address.map(|address| address.to_canonical()) else { break }; // what stands before nobody vouches for
             farthest = Some(address);
             if !trusted.iter().any(|network| network.contains(address)) {
@@ -38,6 +46,13 @@ fn source(head: &RequestHead<'_>, origin: &Origin, trusted: &[Network]) -> Strin
         }
     }
     origin.address().to_owned()
+}
+
+/// An address, for which some proxies write one with a port, or in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().map(|address| address.ip());
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().or_else(|_| with_port()).ok()
 }
 
 /// The value of the first cookie of that name (RFC 6265 §5.4: a client sends them in one field, with `; ` between).
@@ -120,6 +135,9 @@ mod tests {
         for (said, expected) in [
             ("", "10.0.0.9"),
             ("\r\nX-Forwarded-For: 192.0.2.1", "192.0.2.1"),
+            ("\r\nX-Forwarded-For: 192.0.2.1:51234", "192.0.2.1"),
+            ("\r\nX-Forwarded-For: [2001:db8::1]:443", "2001:db8::1"),
+            ("\r\nX-Forwarded-For: [2001:db8::1]", "2001:db8::1"),
             ("\r\nX-Forwarded-For: 203.0.113.5, 192.0.2.1, 10.0.0.1", "192.0.2.1"),
             ("\r\nX-Forwarded-For: 203.0.113.5\r\nX-Forwarded-For: ::ffff:192.0.2.1", "192.0.2.1"),
             ("\r\nX-Forwarded-For: 192.0.2.1, who, 10.0.0.1", "10.0.0.1"),

@@ -272,10 +272,10 @@ impl Worker {
         self.shared.millis(self.waits.now())
     }
 
-    /// Takes a view up, if it is a new one: connections to endpoints that get no new traffic are closed.
+    /// Takes a view up, if it is a new one, of a new plan: connections to endpoints that get no new traffic are closed.
     fn prepare(&self, pool: usize, view: &View) {
         if self.turns[pool].borrow_mut().prepare(view) {
-            self.idle.keep_only(pool, |address| view.kept.contains(&address));
+            self.idle.keep_only(pool, |address| view.plan.kept.contains(&address));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel_tests::metrics::sum;
+use evenkeel_tests::{metrics::sum, xserver::XServer};
 use serde_json::Value;
 
 use crate::pool::{Pool, xservers};
@@ -27,7 +27,7 @@ fn picked(explanation: &Value) -> &str {
 #[tokio::test]
 async fn the_endpoint_of_a_key_is_told_before_a_request_goes_there() {
     let servers = xservers::<5>().await;
-    let addresses: Vec<_> = servers.iter().map(|server| server.addr()).collect();
+    let addresses: Vec<_> = servers.iter().map(XServer::addr).collect();
     let proxy = Proxy::start(&Pool { balancing: BY_USER, ..Pool::of(&addresses) }).await;
     for user in ["ann", "bob", "a b&c"] {
         let query: String = user.replace('&', "%26").replace(' ', "+");
@@ -45,7 +45,7 @@ async fn the_endpoint_of_a_key_is_told_before_a_request_goes_there() {
 #[tokio::test]
 async fn candidates_and_what_speaks_for_them_are_told_and_nothing_comes_of_it() {
     let servers = xservers::<3>().await;
-    let addresses: Vec<_> = servers.iter().map(|server| server.addr()).collect();
+    let addresses: Vec<_> = servers.iter().map(XServer::addr).collect();
     let proxy = Proxy::start(&Pool { balancing: "{}", ..Pool::of(&addresses) }).await;
     proxy.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     proxy.settles().await;
